@@ -1,0 +1,54 @@
+"""The errors rlrec raises at its public edge; each is also a built-in error."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class RlrecError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigError(RlrecError, ValueError):
+    """A setting is outside what it may be."""
+
+
+class UnknownNameError(RlrecError, KeyError):
+    """A name (of a component, a key, a column) is not known."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class DataError(RlrecError, ValueError):
+    """Input data breaks a rule; the message says where (file, line, column)."""
+
+
+class CatalogueMismatchError(DataError):
+    """A log and a catalogue do not belong together."""
+
+
+class LogFormatError(DataError):
+    """An interaction log is damaged, of another version, or lacks a needed column."""
+
+
+class PropensityError(DataError):
+    """A propensity is missing or outside (0, 1]."""
+
+
+class SlateError(RlrecError, ValueError):
+    """Slates have the wrong shape or name items that do not exist."""
+
+
+class RunFolderError(RlrecError, ValueError):
+    """A run folder cannot be used: another version, another configuration, or damaged."""
+
+
+class ModelFileError(RlrecError, ValueError):
+    """A saved model is missing, damaged, foreign or of another version."""
+
+
+def nearest_hint(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for a close match of `name`, else a list of what is known."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    return f" Did you mean {close[0]!r}?" if close else f" Known: {names}."

@@ -1,0 +1,102 @@
+"""What a slate policy is, and the policies that need no model."""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from rlrec.arrays import Floats, Ints, Observations
+from rlrec.errors import ConfigError
+from rlrec.slates import SlateDraw, repeated_slots, uniform_slates
+
+
+@runtime_checkable
+class SlatePolicy(Protocol):
+    """Turns observations into slates; memory is in the observation, never in the policy."""
+
+    def act(
+        self, observations: Observations, rng: np.random.Generator, deterministic: bool = False
+    ) -> SlateDraw:
+        """Return slates for B users with their log-probabilities given the prefix.
+
+        Args:
+            observations: Arrays with a leading axis of B users.
+            rng: The only source of chance.
+            deterministic: Show the policy's best slate; its log-probabilities are then 0.
+        """
+        ...
+
+    def log_probs(self, observations: Observations, slates: Ints) -> Floats:
+        """Return log-probabilities (B, K) of `slates` given the prefix when `act` draws."""
+        ...
+
+
+def n_users_of(observations: Observations) -> int:
+    """Return the number of users in a batch of observations."""
+    return int(next(iter(observations.values())).shape[0])
+
+
+class RandomPolicy:
+    """Shows slates without repeats, all equally likely.
+
+    Args:
+        n_choices: Items (or candidates) to choose from.
+        slate_size: K, at most `n_choices`.
+    """
+
+    def __init__(self, n_choices: int, slate_size: int) -> None:
+        if not 1 <= slate_size <= n_choices:
+            raise ConfigError(f"slate_size must lie in 1..{n_choices}, got {slate_size}")
+        self.n_choices = n_choices
+        self.slate_size = slate_size
+
+    def act(
+        self, observations: Observations, rng: np.random.Generator, deterministic: bool = False
+    ) -> SlateDraw:
+        """Return uniformly drawn slates; `deterministic` makes no difference."""
+        slates = uniform_slates(n_users_of(observations), self.n_choices, self.slate_size, rng)
+        return SlateDraw(slates, self.log_probs(observations, slates))
+
+    def log_probs(self, observations: Observations, slates: Ints) -> Floats:
+        """Return -log(n), -log(n - 1), ... for the positions of each slate."""
+        left = self.n_choices - np.arange(self.slate_size)
+        uniform = np.broadcast_to(-np.log(left), slates.shape)
+        return np.where(repeated_slots(slates), -np.inf, uniform)
+
+
+class MixturePolicy:
+    """Plays one of several policies at each step, drawn with fixed weights.
+
+    Its propensities are exact: those of the mixture, not of the policy that happened to play.
+
+    Args:
+        policies: The parts.
+        weights: Their shares, above 0; normalised to sum to 1.
+    """
+
+    def __init__(self, policies: Sequence[SlatePolicy], weights: Sequence[float]) -> None:
+        if len(policies) != len(weights) or not policies or min(weights) <= 0:
+            raise ConfigError(
+                f"a mixture needs one weight above 0 for each policy, got {len(policies)} "
+                f"policies and weights {list(weights)}"
+            )
+        self.policies = tuple(policies)
+        self.weights = np.asarray(weights, dtype=np.float64) / np.sum(weights)
+
+    def act(
+        self, observations: Observations, rng: np.random.Generator, deterministic: bool = False
+    ) -> SlateDraw:
+        """Return slates; `deterministic` makes each part deterministic, the part stays drawn."""
+        part = rng.choice(len(self.policies), size=n_users_of(observations), p=self.weights)
+        drawn = [policy.act(observations, rng, deterministic) for policy in self.policies]
+        slates = np.stack([draw.slates for draw in drawn])[part, np.arange(part.size)]
+        return SlateDraw(slates, self.log_probs(observations, slates))
+
+    def log_probs(self, observations: Observations, slates: Ints) -> Floats:
+        """Return the mixture's log-probabilities given the prefix."""
+        parts = np.stack([policy.log_probs(observations, slates) for policy in self.policies])
+        prefix = np.cumsum(parts, axis=2) + np.log(self.weights)[:, None, None]  # (parts, B, K)
+        joint = np.logaddexp.reduce(prefix, axis=0)  # log P of the slate down to each position
+        above = np.concatenate([np.zeros_like(joint[:, :1]), joint[:, :-1]], axis=1)
+        with np.errstate(invalid="ignore"):  # -inf minus -inf: below an impossible position
+            return np.where(np.isneginf(joint), -np.inf, np.minimum(joint - above, 0.0))
