@@ -75,13 +75,9 @@ class History:
         if "last_response" in self._arrays:
             self._arrays["last_response"][:] = responses
 
-    def observe(self) -> dict[str, NDArray[Any]]:
-        """Return copies of the declared keys, each with a leading axis of B."""
-        return {key: array.copy() for key, array in self._arrays.items()}
-
-    def observe_rows(self, rows: Ints) -> dict[str, NDArray[Any]]:
-        """Return copies of the declared keys for some users."""
-        return {key: array[rows] for key, array in self._arrays.items()}
+    def observe(self, rows: Ints | slice = slice(None)) -> dict[str, NDArray[Any]]:
+        """Return copies of the declared keys for some users, by default for all."""
+        return {key: np.array(array[rows]) for key, array in self._arrays.items()}
 
     def restore(self, observed: dict[str, NDArray[Any]]) -> None:
         """Take back what `observe` returned earlier."""
@@ -101,7 +97,11 @@ class History:
         if most == 0:
             return
         # Slots with a response first, in slate order; with one response argmax is the cheap way.
-        order = responded.argmax(axis=1)[:, None] if most == 1 else np.argsort(~responded, axis=1, kind="stable")
+        order = (
+            responded.argmax(axis=1)[:, None]
+            if most == 1
+            else np.argsort(~responded, axis=1, kind="stable")
+        )
         rows = np.arange(len(slates))
         for rank in range(most):
             fresh, slots = counts > rank, order[:, rank]

@@ -1,0 +1,91 @@
+"""How a user picks at most one item of a slate."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from rlrec.arrays import Floats
+from rlrec.errors import ConfigError
+
+
+class ChoiceWeights(NamedTuple):
+    """Choice weights: an option is taken with probability proportional to its weight."""
+
+    items: Floats
+    """Shape (B, n), 0 or more."""
+    nothing: Floats
+    """Shape (B,). Weight of taking nothing."""
+
+
+class ChoiceModel(Protocol):
+    """Turns scores into choice probabilities; pure, draws nothing itself.
+
+    A score of -inf marks a blank slot, which nobody can take.
+    """
+
+    def weights(self, scores: Floats) -> ChoiceWeights:
+        """Return weights for scores (B, n), up to a common factor a row."""
+        ...
+
+    def probabilities(self, scores: Floats) -> Floats:
+        """(B, K) scores to (B, K + 1) probabilities; the last column is "nothing"."""
+        ...
+
+
+class ProportionalChoice:
+    """Takes an item with probability proportional to its score above a minimum.
+
+    Args:
+        minimum: Score at which an item is never taken; lower scores count as this one.
+        nothing_score: Score of taking nothing, above `minimum`.
+
+    Reference:
+        Ie et al., 2019, "RecSim: A Configurable Simulation Platform for Recommender Systems".
+    """
+
+    def __init__(self, minimum: float = -1.0, nothing_score: float = 1.0) -> None:
+        if not nothing_score > minimum:
+            raise ConfigError(
+                f"nothing_score must be above minimum {minimum!r}, got {nothing_score!r}"
+            )
+        self.minimum = minimum
+        self.nothing_score = nothing_score
+
+    def weights(self, scores: Floats) -> ChoiceWeights:
+        """Return scores above the minimum."""
+        nothing = np.full(len(scores), self.nothing_score - self.minimum)
+        return ChoiceWeights(np.maximum(scores - self.minimum, 0.0), nothing)
+
+    def probabilities(self, scores: Floats) -> Floats:
+        """Return shares of the total weight."""
+        return _shares(self.weights(scores))
+
+
+class LogitChoice:
+    """Takes an item with probability proportional to exp(score / temperature).
+
+    Args:
+        nothing_score: Score of taking nothing, on the scale of the items' scores.
+        temperature: Above 0. Near 0 the best option is always taken.
+    """
+
+    def __init__(self, nothing_score: float = 0.0, temperature: float = 1.0) -> None:
+        if not temperature > 0:
+            raise ConfigError(f"temperature must be above 0, got {temperature!r}")
+        self.nothing_score = nothing_score
+        self.temperature = temperature
+
+    def weights(self, scores: Floats) -> ChoiceWeights:
+        """Return exponentials, scaled by a row's largest so that none overflows."""
+        top = np.maximum(scores.max(axis=1), self.nothing_score)
+        items = np.exp((scores - top[:, None]) / self.temperature)
+        return ChoiceWeights(items, np.exp((self.nothing_score - top) / self.temperature))
+
+    def probabilities(self, scores: Floats) -> Floats:
+        """Return the softmax over the items and nothing."""
+        return _shares(self.weights(scores))
+
+
+def _shares(weights: ChoiceWeights) -> Floats:
+    options = np.column_stack([weights.items, weights.nothing])
+    return options / options.sum(axis=1, keepdims=True)

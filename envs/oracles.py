@@ -1,0 +1,131 @@
+"""Policies that read the truth: the ceiling against which everything else is measured."""
+
+from typing import Self
+
+import numpy as np
+
+from rlrec.arrays import Floats, Ints, Observations
+from rlrec.envs.simulator import UserSimulator
+from rlrec.envs.users import Outlook
+from rlrec.errors import ConfigError
+from rlrec.simulation import Simulator
+from rlrec.slates import SlateDraw, best_slates, top_slates
+
+
+class _Oracle:
+    """Shows the slate of highest expected value, given a value for each item."""
+
+    def __init__(self) -> None:
+        self._simulator: UserSimulator | None = None
+
+    def bind(self, simulator: Simulator) -> Self:
+        """Return this policy reading the truth of `simulator`, which must be the one it acts in."""
+        if not isinstance(simulator, UserSimulator):
+            raise TypeError(
+                f"an oracle reads the truth of a rlrec.envs simulator, got {type(simulator).__name__}"
+            )
+        bound = self._copy()
+        bound._simulator = simulator
+        return bound
+
+    def act(
+        self, observations: Observations, rng: np.random.Generator, deterministic: bool = False
+    ) -> SlateDraw:
+        """Return the best slate of each user; nothing is drawn."""
+        slates = self._slates()
+        return SlateDraw(slates, np.zeros(slates.shape))
+
+    def log_probs(self, observations: Observations, slates: Ints) -> Floats:
+        """Return 0 for the best slate of each user, -inf for any other."""
+        same = (slates == self._slates()).all(axis=1, keepdims=True)
+        return np.broadcast_to(np.where(same, 0.0, -np.inf), slates.shape)
+
+    def _slates(self) -> Ints:
+        if self._simulator is None:
+            raise RuntimeError(f"{type(self).__name__} reads the truth: call bind(simulator) first")
+        return self._choose(self._simulator.outlook(), self._simulator.slate_size)
+
+    def _choose(self, outlook: Outlook, slate_size: int) -> Ints:
+        raise NotImplementedError
+
+    def _copy(self) -> Self:
+        return type(self)()
+
+
+class MyopicOracle(_Oracle):
+    """Maximises the expected reward of this step, knowing the user's true tastes.
+
+    Every item yields the same minutes, so this is the slate most likely to be taken from: the K
+    largest choice weights.
+    """
+
+    def _choose(self, outlook: Outlook, slate_size: int) -> Ints:
+        return top_slates(outlook.weights.items, slate_size)
+
+
+class PlanningReference(_Oracle):
+    """Maximises reward minus the price of the time it costs, knowing tastes and quality.
+
+    A visit is a budget of time, so the best stationary rule earns the most reward a minute spent.
+    With `price` the reward a minute can earn, an item is worth `reward - price * cost` and nothing
+    `-price * idle cost`; the slate is exact (`best_slates`). The right price is the return of the
+    rule itself divided by the budget, found by iterating (`fit`). It ignores that consuming moves
+    tastes, so it is a reference, not a proven optimum.
+
+    Args:
+        price: Reward a minute, 0 or more.
+
+    Reference:
+        Ross, 1970, "Average cost semi-Markov decision processes" (renewal-reward rule).
+    """
+
+    def __init__(self, price: float) -> None:
+        super().__init__()
+        if not price >= 0:
+            raise ConfigError(f"price must be 0 or more, got {price!r}")
+        self.price = price
+
+    @classmethod
+    def fit(
+        cls, simulator: UserSimulator, n_users: int = 500, seed: int = 0, rounds: int = 8
+    ) -> Self:
+        """Return the rule with the price at its fixed point.
+
+        Args:
+            simulator: The environment; users of its own are made, it is left as it is.
+            n_users: Simulated users a round.
+            seed: Seed of these users.
+            rounds: At most so many rounds; stops when the price moves by less than 0.5 %.
+        """
+        budget = simulator.problem.users.budget.initial
+        price = 0.0
+        for _ in range(rounds):
+            earned = _mean_return(cls(price), simulator.with_users(n_users), seed) / budget
+            settled = abs(earned - price) < 0.005 * earned
+            price = earned
+            if settled:
+                break
+        return cls(price)
+
+    def _choose(self, outlook: Outlook, slate_size: int) -> Ints:
+        weights = outlook.weights
+        values = np.broadcast_to(outlook.rewards - self.price * outlook.costs, weights.items.shape)
+        nothing = np.full(len(weights.nothing), -self.price * outlook.nothing_cost)
+        return best_slates(weights.items, values, weights.nothing, nothing, slate_size)
+
+    def _copy(self) -> Self:
+        return type(self)(self.price)
+
+
+def _mean_return(policy: _Oracle, simulator: UserSimulator, seed: int) -> float:
+    """Return the mean return of every user's first episode."""
+    rng = np.random.default_rng(seed)
+    observations = simulator.reset(seed)
+    bound = policy.bind(simulator)
+    returns, running = np.zeros(simulator.n_users), np.ones(simulator.n_users, bool)
+    while running.any():
+        step = simulator.step(bound.act(observations, rng).slates)
+        returns += np.where(running, step.rewards, 0.0)
+        running &= ~(step.terminated | step.truncated)
+        observations = step.observations
+    return float(returns.mean())

@@ -1,0 +1,287 @@
+"""The batched simulator: users and their histories, stepped with plain arrays."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlrec.arrays import Floats, Ints, Observations
+from rlrec.data.catalogue import Catalogue
+from rlrec.data.history import History, HistoryShape
+from rlrec.envs.taste import State
+from rlrec.envs.users import Outlook, Users
+from rlrec.errors import ConfigError, SlateError
+from rlrec.seeding import UserStreams
+from rlrec.simulation import SimulatorStep, Space
+from rlrec.slates import repeated_slots
+
+_STEP, _EPISODE, _OFFER = 0, 1, 2  # purposes of a user's random stream
+_EPISODES_A_USER = 2**20
+
+
+class Assumption(NamedTuple):
+    """One line of an environment's card."""
+
+    name: str
+    value: str
+    status: str
+    """"estimated" from data, or "assumed"."""
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Everything about an environment that does not depend on the users in the batch."""
+
+    env_id: str
+    arguments: dict[str, Any]
+    """Arguments that make this problem again; ready for JSON."""
+    users: Users
+    slate_size: int
+    history: HistoryShape
+    catalogue: Catalogue | None
+    tastes_observed: bool
+    max_steps: int | None
+    """Steps after which an episode is truncated; None for no limit."""
+    card: tuple[Assumption, ...]
+
+
+class UserSimulator:
+    """B users who respond to slates, in numpy.
+
+    User i under a seed gets the same draws whatever B is and whatever the others do: draws of a
+    step are addressed by (seed, user, tick), those an episode begins with by (seed, user, episode
+    number).
+
+    Args:
+        problem: The environment.
+        n_users: B.
+        first_user: Number of the first user of the batch.
+    """
+
+    def __init__(self, problem: Problem, n_users: int, first_user: int = 0) -> None:
+        if n_users < 1:
+            raise ConfigError(f"n_users must be 1 or more, got {n_users!r}")
+        self.problem = problem
+        self.n_users = n_users
+        self.first_user = first_user
+        self.env_id = problem.env_id
+        self.slate_size = problem.slate_size
+        self.n_choices = problem.users.items.n_choices
+        self.response_channels = problem.users.response.channels
+        self.catalogue = problem.catalogue
+        self.observation_spaces = _observation_spaces(problem)
+        self._history = History(n_users, problem.history)
+        self._state: State = {}
+        self._streams: UserStreams | None = None
+        self._tick = 0
+        self._episodes = np.zeros(n_users, np.int64)
+        self._steps = np.zeros(n_users, np.int64)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments that make this simulator again, ready for JSON."""
+        return dict(self.problem.arguments)
+
+    @property
+    def episode_ids(self) -> Ints:
+        """Number of the running episode of each position; unique for a seed. Shape (B,)."""
+        positions = self.first_user + np.arange(self.n_users)
+        return positions * _EPISODES_A_USER + self._episodes
+
+    @property
+    def user_ids(self) -> Ints:
+        """Who is served at each position. Shape (B,)."""
+        persons = self._state.get("person")
+        return self.episode_ids if persons is None else persons.copy()
+
+    def card(self) -> list[Assumption]:
+        """Return every value of this environment with its status: estimated or assumed."""
+        return list(self.problem.card)
+
+    def with_users(self, n_users: int, first_user: int = 0) -> Self:
+        """Return the same simulator for another number of users, not yet reset."""
+        return type(self)(self.problem, n_users, first_user)
+
+    def reset(self, seed: int) -> Observations:
+        """Start the first episode of every user under `seed` (0 or more)."""
+        self._streams = UserStreams(seed, self.first_user)
+        self._tick = 0
+        self._episodes[:] = 0
+        self._steps[:] = 0
+        users = np.arange(self.n_users)
+        model = self.problem.users
+        draws = self._streams.uniforms(self.n_users, model.n_initial_draws, 0, _EPISODE)
+        model.start(self._state, users, draws)
+        self._history.clear(users)
+        return self._observe()
+
+    def next_episode(self, users: Ints) -> Observations:
+        """Start the next episode of some users, whether or not the last one ended."""
+        self._begin(users)
+        return self._observe()
+
+    def step(self, slates: Ints) -> SimulatorStep:
+        """Show slates (B, K); users whose episode ends are replaced at once.
+
+        Raises:
+            SlateError: Slates have another shape, or name something that is not on offer.
+        """
+        streams = self._running()
+        slates = self._checked(slates)
+        self._tick += 1
+        self._steps += 1
+        model, state = self.problem.users, self._state
+        repeats = repeated_slots(slates)
+        blank = repeats if repeats.any() else None
+        shown = model.items.shown(state, slates)
+        draws = streams.uniforms(self.n_users, model.n_step_draws, self._tick, _STEP)
+        outcome = model.respond(state, slates, shown, blank, draws)
+        self._history.record(slates, outcome.responses, shown.topics)
+        self._draw_offer(streams)
+        truncated = self._over_limit() & ~outcome.has_left
+        finished = np.flatnonzero(outcome.has_left | truncated)
+        observations, final = self._observe(), {}
+        if finished.size:
+            final = {key: array[finished] for key, array in observations.items()}
+            self._begin(finished)
+            for key, array in self._observe(finished).items():
+                observations[key][finished] = array
+        return SimulatorStep(
+            observations,
+            outcome.responses,
+            outcome.rewards,
+            outcome.has_left,
+            truncated,
+            finished,
+            final,
+            repeats.sum(axis=1) if blank is not None else np.zeros(self.n_users, np.int64),
+        )
+
+    def snapshot(self) -> "Snapshot":
+        """Return all that is needed to go on from here, detached from later steps."""
+        streams = self._running()
+        return Snapshot(
+            streams.seed,
+            self._tick,
+            self._episodes.copy(),
+            self._steps.copy(),
+            copy.deepcopy(self._state),
+            self._history.observe(),
+        )
+
+    def restore(self, snapshot: "Snapshot") -> Observations:
+        """Go back to a snapshot and return the observations of that moment."""
+        self._streams = UserStreams(snapshot.seed, self.first_user)
+        self._tick = snapshot.tick
+        self._episodes[:] = snapshot.episodes
+        self._steps[:] = snapshot.steps
+        self._state = copy.deepcopy(snapshot.state)
+        self._history.restore(snapshot.history)
+        return self._observe()
+
+    def choice_probabilities(self, slates: Ints) -> Floats:
+        """Return the true P(choose each slot, nothing last), shape (B, K + 1)."""
+        self._running()
+        slates = self._checked(slates)
+        model = self.problem.users
+        shown = model.items.shown(self._state, slates)
+        scores = model.scores(self._state, shown, repeated_slots(slates))
+        return model.choice.probabilities(scores)
+
+    def expected_reward(self, slates: Ints) -> Floats:
+        """Return the true expected reward of showing `slates` now, shape (B,)."""
+        return self.problem.users.expected_reward(self._state, self.choice_probabilities(slates))
+
+    def outlook(self) -> Outlook:
+        """Return the truth about everything on offer now."""
+        self._running()
+        return self.problem.users.outlook(self._state)
+
+    def latent_state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of the users' hidden state, arrays with a leading axis of B."""
+        return {key: array.copy() for key, array in self._state.items()}
+
+    def _begin(self, users: Ints) -> None:
+        self._episodes[users] += 1
+        self._steps[users] = 0
+        model = self.problem.users
+        numbers = self._episodes[users].tolist()
+        draws = self._running().uniforms_of(users, model.n_initial_draws, numbers, _EPISODE)
+        model.start(self._state, users, draws)
+        self._history.clear(users)
+
+    def _draw_offer(self, streams: UserStreams) -> None:
+        items = self.problem.users.items
+        if items.n_draws:
+            draws = streams.uniforms(self.n_users, items.n_draws, self._tick, _OFFER)
+            items.draw(self._state, np.arange(self.n_users), draws)
+
+    def _over_limit(self) -> NDArray[np.bool_]:
+        limit = self.problem.max_steps
+        return np.zeros(self.n_users, bool) if limit is None else self._steps >= limit
+
+    def _observe(self, users: Ints | slice = slice(None)) -> dict[str, NDArray[Any]]:
+        observations = self._history.observe(users)
+        observations.update(self.problem.users.items.observe(self._state, users))
+        if self.problem.tastes_observed:
+            observations["user"] = self.problem.users.taste.observe(self._state, users)
+        return observations
+
+    def _running(self) -> UserStreams:
+        if self._streams is None:
+            raise RuntimeError("call reset(seed) before stepping or asking for the truth")
+        return self._streams
+
+    def _checked(self, slates: Ints) -> Ints:
+        slates = np.asarray(slates)
+        expected = (self.n_users, self.slate_size)
+        if slates.shape != expected or slates.dtype.kind not in "iu":
+            raise SlateError(
+                f"slates must be integers of shape {expected} (users, slots), got "
+                f"{slates.dtype} of shape {slates.shape}"
+            )
+        if slates.min() < 0 or slates.max() >= self.n_choices:
+            row, slot = np.argwhere((slates < 0) | (slates >= self.n_choices))[0]
+            raise SlateError(
+                f"slates must name items in 0..{self.n_choices - 1}, got {slates[row, slot]} for "
+                f"user {row} in slot {slot}"
+            )
+        return slates.astype(np.int64, copy=False)
+
+
+class Snapshot(NamedTuple):
+    """A moment of a simulator."""
+
+    seed: int
+    tick: int
+    episodes: Ints
+    steps: Ints
+    state: State
+    history: dict[str, NDArray[Any]]
+
+
+SimulatorFactory = Callable[..., UserSimulator]
+"""Takes `n_users`, `first_user` and an environment's own arguments."""
+
+
+def _observation_spaces(problem: Problem) -> dict[str, Space]:
+    history, users = problem.history, problem.users
+    n_choices = users.items.n_choices
+    large = float(np.finfo(np.float32).max)
+    slots, channels = (problem.slate_size,), history.n_channels
+    known = {
+        "history_items": Space((history.length,), np.int64, 0, n_choices),
+        "history_responses": Space((history.length, channels), np.float32, 0.0, large),
+        "last_slate": Space(slots, np.int64, 0, n_choices),
+        "last_response": Space((*slots, channels), np.float32, 0.0, large),
+        "topic_counts": Space((history.n_topics + 1,), np.float32, 0.0, large),
+    }
+    spaces = {key: space for key, space in known.items() if key in history.keys}
+    spaces.update(users.items.spaces())
+    if problem.tastes_observed:
+        spaces["user"] = Space((users.taste.n_observed,), np.float32, -large, large)
+    return spaces

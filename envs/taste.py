@@ -1,0 +1,128 @@
+"""What attracts a user, and how consuming changes it."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlrec.arrays import Floats, Ints
+from rlrec.errors import ConfigError
+
+State = dict[str, NDArray[Any]]
+"""Hidden state of B users: arrays with a leading axis of users; each block owns its keys."""
+
+
+class Shown(NamedTuple):
+    """What lies before the users."""
+
+    items: Ints | None
+    """Shape (B, n), item_index; None means the whole catalogue, in order."""
+    topics: Ints
+    """Shape (B, n), or (1, N) for the whole catalogue."""
+
+
+class Consumed(NamedTuple):
+    """What F of the users took."""
+
+    users: Ints
+    """Shape (F,). Positions in the batch."""
+    items: Ints
+    """Shape (F,). item_index, or position among fresh candidates."""
+    topics: Ints
+    """Shape (F,)."""
+    quality: Floats
+    """Shape (F,). Hidden quality of the item for this user."""
+
+
+class Taste(Protocol):
+    """Scores items for users; the larger the score, the more attractive."""
+
+    n_initial_draws: int
+    """Uniforms a user needs at the start of an episode."""
+    n_step_draws: int
+    """Uniforms a user needs at each step."""
+    n_observed: int
+    """Numbers a user in `observe`, P."""
+
+    def start(self, state: State, users: Ints, draws: Floats) -> None:
+        """Draw the tastes of new users into `state`."""
+        ...
+
+    def scores(self, state: State, shown: Shown) -> Floats:
+        """Return the attraction of what is shown, shape (B, n)."""
+        ...
+
+    def consume(self, state: State, consumed: Consumed, draws: Floats) -> None:
+        """Change the tastes of those who consumed; `draws` has shape (F, n_step_draws)."""
+        ...
+
+    def observe(self, state: State, users: Ints | slice) -> NDArray[np.float32]:
+        """Return the tastes as an agent may see them where they are observed, for some users, (F, P)."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterestDrift:
+    """Interest in a topic moves with each item consumed: most where there is no opinion yet.
+
+    With x the interest in the topic consumed, it moves by `rate * (1 - |x|) * (1 - x)`; up with
+    probability (x + 1) / 2, else down; the result is clipped to [-1, 1].
+
+    Reference:
+        Ie et al., 2019, "RecSim: A Configurable Simulation Platform for Recommender Systems".
+    """
+
+    rate: float = 0.3
+    """0 or more; 0 switches the drift off."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate <= 1:
+            raise ConfigError(f"rate of interest drift must lie in 0..1, got {self.rate!r}")
+
+    def moved(self, interests: Floats, draws: Floats) -> Floats:
+        """Return interests after consuming; both arguments and the result have shape (F,)."""
+        step = self.rate * (1.0 - np.abs(interests)) * (1.0 - interests)
+        up = draws < (interests + 1.0) / 2.0
+        return np.clip(interests + np.where(up, step, -step), -1.0, 1.0)
+
+
+class TopicTaste:
+    """Interest in each topic, uniform on [-1, 1] at first, moving as items are consumed.
+
+    The score of an item is the interest in its topic.
+
+    Args:
+        n_topics: T.
+        drift: How consuming moves the interest.
+    """
+
+    n_step_draws = 1
+
+    def __init__(self, n_topics: int, drift: InterestDrift) -> None:
+        self.n_topics = n_topics
+        self.n_initial_draws = n_topics
+        self.n_observed = n_topics
+        self.drift = drift
+
+    def start(self, state: State, users: Ints, draws: Floats) -> None:
+        """Draw interests uniformly on [-1, 1]."""
+        if "tastes" not in state:
+            state["tastes"] = np.empty((len(users), self.n_topics))
+        state["tastes"][users] = 2.0 * draws - 1.0
+
+    def scores(self, state: State, shown: Shown) -> Floats:
+        """Return the interest in the topic of each item shown."""
+        if shown.items is None:
+            return state["tastes"][:, shown.topics[0]]
+        rows = np.arange(len(shown.topics)) * self.n_topics
+        return state["tastes"].ravel()[shown.topics + rows[:, None]]
+
+    def consume(self, state: State, consumed: Consumed, draws: Floats) -> None:
+        """Move the interest in the topic consumed."""
+        place = (consumed.users, consumed.topics)
+        state["tastes"][place] = self.drift.moved(state["tastes"][place], draws[:, 0])
+
+    def observe(self, state: State, users: Ints | slice) -> NDArray[np.float32]:
+        """Return the interests of some users, (F, T)."""
+        return state["tastes"][users].astype(np.float32)
