@@ -86,7 +86,10 @@ class MixturePolicy:
     def act(
         self, observations: Observations, rng: np.random.Generator, deterministic: bool = False
     ) -> SlateDraw:
-        """Return slates; `deterministic` makes each part deterministic, the part stays drawn."""
+        """Return slates; `deterministic` makes each part deterministic, the part stays drawn.
+
+        The log-probabilities are those of a mixture whose parts draw, also when `deterministic`.
+        """
         part = rng.choice(len(self.policies), size=n_users_of(observations), p=self.weights)
         drawn = [policy.act(observations, rng, deterministic) for policy in self.policies]
         slates = np.stack([draw.slates for draw in drawn])[part, np.arange(part.size)]

@@ -30,13 +30,13 @@ def top_slates(scores: Floats, slate_size: int) -> Ints:
     """
     n_items = scores.shape[1]
     _check_slate_size(slate_size, n_items)
-    # A stable sort of the whole row would cost N log N; sort only what reaches the K-th score.
-    kth = np.partition(scores, n_items - slate_size, axis=1)[:, n_items - slate_size, None]
+    # A stable sort of the whole row would cost N log N; only rows with a tie at rank K need it.
     best = np.argpartition(scores, n_items - slate_size, axis=1)[:, n_items - slate_size :]
-    tied = (scores >= kth).sum(axis=1) > slate_size
     best.sort(axis=1)
-    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+    best_scores = np.take_along_axis(scores, best, axis=1)
+    order = np.argsort(-best_scores, axis=1, kind="stable")
     slates = np.take_along_axis(best, order, axis=1)
+    tied = (scores >= best_scores.min(axis=1, keepdims=True)).sum(axis=1) > slate_size
     if tied.any():
         slates[tied] = np.argsort(-scores[tied], axis=1, kind="stable")[:, :slate_size]
     return slates.astype(np.int64, copy=False)
@@ -73,19 +73,16 @@ def plackett_luce_log_probs(logits: Floats, slates: Ints) -> Floats:
     Returns:
         Shape (B, K).
     """
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    weights = np.exp(shifted)
-    chosen = np.take_along_axis(weights, slates, axis=1)
     repeats = repeated_slots(slates)
-    taken = np.cumsum(np.where(repeats, 0.0, chosen), axis=1)
-    left = weights.sum(axis=1, keepdims=True) - (taken - chosen)
-    # Where the prefix holds nearly all mass, the difference above cancels: sum what is left anew.
-    for row in np.flatnonzero((left < 1e-6 * weights.sum(axis=1, keepdims=True)).any(axis=1)):
-        left[row] = _mass_left(shifted[row], slates[row])
-        chosen[row] = np.exp(shifted[row, slates[row]] - _top_left(shifted[row], slates[row]))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_probs = np.log(chosen) - np.log(left)
-    return np.where(repeats | (chosen <= 0), -np.inf, np.minimum(log_probs, 0.0))
+    chosen = np.where(repeats, -np.inf, np.take_along_axis(logits, slates, axis=1))
+    # The mass left at a position is what stays outside the slate plus what comes from there down:
+    # only sums, so nothing cancels where the slate holds nearly all mass.
+    outside = _log_mass_outside(logits, slates)[:, None]
+    upward = np.logaddexp.accumulate(np.hstack([outside, chosen[:, ::-1]]), axis=1)
+    log_left = upward[:, :0:-1]  # (B, K)
+    with np.errstate(invalid="ignore"):  # -inf minus -inf: an impossible item, none left
+        log_probs = np.minimum(chosen - log_left, 0.0)
+    return np.where(np.isneginf(chosen), -np.inf, log_probs)
 
 
 def uniform_slates(n_rows: int, n_items: int, slate_size: int, rng: np.random.Generator) -> Ints:
@@ -112,11 +109,17 @@ def repeated_slots(slates: Ints) -> Bools:
 
 
 def best_slates(
-    weights: Floats, values: Floats, null_weight: Floats, null_value: Floats, slate_size: int
+    weights: Floats,
+    values: Floats,
+    null_weight: Floats,
+    null_value: Floats,
+    slate_size: int,
+    start: Floats | None = None,
 ) -> Ints:
     """Return the slates of highest expected value under weighted choice, by parametric search.
 
-    Maximises (sum of v_i q_i + v_0 q_0) / (v_0 + sum of v_i) over slates of K items. Exact.
+    Maximises (sum of v_i q_i + v_0 q_0) / (v_0 + sum of v_i) over slates of K items. Exact, unless
+    some slate has no weight at all (v_0 = 0 and K items of weight 0): such slates are not compared.
 
     Args:
         weights: Shape (B, N). Choice weights v, 0 or more.
@@ -124,6 +127,8 @@ def best_slates(
         null_weight: Shape (B,). Weight of choosing nothing, 0 or more.
         null_value: Shape (B,). Value of choosing nothing.
         slate_size: K, at most N.
+        start: Shape (B,). Values to begin the search from, such as those of a moment ago; it is
+            exact from any start and shorter from a near one.
 
     Returns:
         Shape (B, K), largest contribution first.
@@ -132,10 +137,11 @@ def best_slates(
         Dinkelbach, 1967, "On Nonlinear Fractional Programming".
     """
     level = np.full(weights.shape[0], -np.inf)
-    slates = top_slates(weights * (values - values.min(axis=1, keepdims=True)), slate_size)
+    first = values.min(axis=1) if start is None else start
+    slates = top_slates(weights * (values - first[:, None]), slate_size)
     for _ in range(50):  # rises strictly until exact; three to six rounds in practice
         value = slate_values(slates, weights, values, null_weight, null_value)
-        rising = value > level + 1e-12 * np.maximum(1.0, np.abs(value))
+        rising = value > level
         if not rising.any():
             break
         level = np.where(rising, value, level)
@@ -156,23 +162,15 @@ def slate_values(
     return np.where(total > 0, value, null_value)
 
 
-def _mass_left(logits: Floats, slate: Ints) -> Floats:
-    left = logits.copy()
-    mass = np.empty(slate.size)
-    for k, item in enumerate(slate):
-        top = left.max()
-        mass[k] = np.exp(left - top).sum() if np.isfinite(top) else 1.0
-        left[item] = -np.inf
-    return mass
-
-
-def _top_left(logits: Floats, slate: Ints) -> Floats:
-    left = logits.copy()
-    top = np.empty(slate.size)
-    for k, item in enumerate(slate):
-        top[k] = left.max() if np.isfinite(left.max()) else 0.0
-        left[item] = -np.inf
-    return top
+def _log_mass_outside(logits: Floats, slates: Ints) -> Floats:
+    """Return log(sum of exp(logits)) over the items that are not in the slate. Shape (B,)."""
+    outside = np.array(logits, dtype=np.float64)
+    np.put_along_axis(outside, slates, -np.inf, axis=1)
+    top = outside.max(axis=1)
+    top[np.isneginf(top)] = 0.0
+    mass = np.exp(outside - top[:, None]).sum(axis=1)
+    with np.errstate(divide="ignore"):  # nothing outside
+        return top + np.log(mass)
 
 
 def _check_slate_size(slate_size: int, n_items: int) -> None:
