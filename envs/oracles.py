@@ -9,7 +9,7 @@ from rlrec.envs.simulator import UserSimulator
 from rlrec.envs.users import Outlook
 from rlrec.errors import ConfigError
 from rlrec.simulation import Simulator
-from rlrec.slates import SlateDraw, best_slates, top_slates
+from rlrec.slates import SlateDraw, best_slates, slate_values, top_slates
 
 
 class _Oracle:
@@ -84,6 +84,7 @@ class PlanningReference(_Oracle):
         if not price >= 0:
             raise ConfigError(f"price must be 0 or more, got {price!r}")
         self.price = price
+        self._levels: Floats | None = None  # values of the last slates: a near start, no memory
 
     @classmethod
     def fit(
@@ -111,7 +112,10 @@ class PlanningReference(_Oracle):
         weights = outlook.weights
         values = np.broadcast_to(outlook.rewards - self.price * outlook.costs, weights.items.shape)
         nothing = np.full(len(weights.nothing), -self.price * outlook.nothing_cost)
-        return best_slates(weights.items, values, weights.nothing, nothing, slate_size)
+        start = self._levels if self._levels is not None else nothing
+        slates = best_slates(weights.items, values, weights.nothing, nothing, slate_size, start)
+        self._levels = slate_values(slates, weights.items, values, weights.nothing, nothing)
+        return slates
 
     def _copy(self) -> Self:
         return type(self)(self.price)

@@ -1,0 +1,110 @@
+"""The environments by name, in Gymnasium's registry and ours."""
+
+from dataclasses import dataclass
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+
+from rlrec.envs.interest_evolution import ENV_ID as INTEREST_EVOLUTION
+from rlrec.envs.interest_evolution import interest_evolution
+from rlrec.envs.simulator import SimulatorFactory, UserSimulator
+from rlrec.envs.single import SlateEnv
+from rlrec.envs.vector import SlateVectorEnv
+from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
+
+if TYPE_CHECKING:
+    from rlrec.envs.sb3 import SlateVecEnv
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentEntry:
+    """What can be simulated, and how well known policies do there."""
+
+    env_id: str
+    factory: SimulatorFactory
+    title: str
+    floor: str
+    """Return of random slates."""
+    reference: str
+    """Return of the planning reference."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The environment's own arguments with their defaults."""
+        parameters = signature(self.factory).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+_ENTRIES: dict[str, EnvironmentEntry] = {}
+
+
+def describe_environments() -> list[EnvironmentEntry]:
+    """Return all environments, by name."""
+    return [_ENTRIES[env_id] for env_id in sorted(_ENTRIES)]
+
+
+def make_simulator(
+    env_id: str, n_users: int, first_user: int = 0, **arguments: Any
+) -> UserSimulator:
+    """Return a simulator of `n_users` users: arrays in, arrays out.
+
+    Args:
+        env_id: Such as "rlrec/InterestEvolution-v0".
+        n_users: B, 1 or more.
+        first_user: Number of the first user; user i is the same in every batch.
+        **arguments: The environment's own arguments.
+
+    Raises:
+        UnknownNameError: No environment, or none of its arguments, has that name.
+        ConfigError: An argument is outside its range.
+    """
+    if env_id not in _ENTRIES:
+        raise UnknownNameError(
+            f"no environment is called {env_id!r}.{nearest_hint(env_id, _ENTRIES)}"
+        )
+    entry = _ENTRIES[env_id]
+    for name in arguments:
+        if name not in entry.arguments:
+            hint = nearest_hint(name, entry.arguments)
+            raise UnknownNameError(f"{env_id} has no argument {name!r}.{hint}")
+    try:
+        return entry.factory(n_users, first_user, **arguments)
+    except TypeError as error:
+        raise ConfigError(f"{env_id} cannot be made from {arguments}: {error}") from error
+
+
+def make_users(env_id: str, n_users: int, seed: int = 0, **arguments: Any) -> "SlateVecEnv":
+    """Return `n_users` users as a stable-baselines3 `VecEnv` (arguments as `make_simulator`)."""
+    from rlrec.envs.sb3 import SlateVecEnv  # imports torch, which simulating does not need
+
+    return SlateVecEnv(make_simulator(env_id, n_users, **arguments), seed)
+
+
+def register(entry: EnvironmentEntry) -> None:
+    """Add an environment to Gymnasium's registry and to ours."""
+    _ENTRIES[entry.env_id] = entry
+
+    def make_single(render_mode: str | None = None, **arguments: Any) -> SlateEnv:
+        return SlateEnv(make_simulator(entry.env_id, 1, **arguments))
+
+    def make_vector(
+        num_envs: int = 1, render_mode: str | None = None, **arguments: Any
+    ) -> SlateVectorEnv:
+        return SlateVectorEnv(make_simulator(entry.env_id, num_envs, **arguments))
+
+    if entry.env_id not in gym.registry:
+        gym.register(
+            id=entry.env_id, entry_point=make_single, vector_entry_point=make_vector
+        )
+
+
+register(
+    EnvironmentEntry(
+        env_id=INTEREST_EVOLUTION,
+        factory=interest_evolution,
+        title="interests evolve with what is watched; the visit's time follows quality",
+        floor="160.4 (fresh documents), 173 (catalogue of 1000)",
+        reference="280.3 (fresh documents), 714 (catalogue of 1000)",
+    )
+)

@@ -1,0 +1,70 @@
+"""One user as a Gymnasium environment."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rlrec.arrays import Observations
+from rlrec.envs.simulator import UserSimulator
+from rlrec.envs.spaces import action_space, observation_space
+
+SingleObservation = dict[str, NDArray[Any]]
+
+
+class SlateEnv(gym.Env[SingleObservation, NDArray[np.int64]]):
+    """One user who responds to slates; `gym.make` returns it.
+
+    `info` holds `response` (K, R), `blank_slots` and `user_id`. The truth is on `simulator`.
+
+    Args:
+        simulator: Simulator of one user.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own attribute)
+
+    def __init__(self, simulator: UserSimulator) -> None:
+        self.simulator = simulator
+        self.observation_space = observation_space(simulator)
+        self.action_space = action_space(simulator)
+        self.render_mode = None
+        self._started = False
+        self._is_fresh = False
+        self._next: Observations = {}
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[SingleObservation, dict[str, Any]]:
+        """Start a visit: the first under `seed`, or without a seed the next one."""
+        super().reset(seed=seed)
+        if seed is not None or not self._started:
+            drawn = int(self.np_random.integers(2**31)) if seed is None else seed
+            observations = self.simulator.reset(drawn)
+        elif self._is_fresh:  # the simulator has replaced the user that left
+            observations = self._next
+        else:
+            observations = self.simulator.next_episode(np.zeros(1, np.int64))
+        self._started, self._is_fresh = True, False
+        return _first(observations), {"user_id": int(self.simulator.user_ids[0])}
+
+    def step(
+        self, action: NDArray[np.int64]
+    ) -> tuple[SingleObservation, float, bool, bool, dict[str, Any]]:
+        """Show one slate (K,)."""
+        user_id = int(self.simulator.user_ids[0])
+        step = self.simulator.step(np.asarray(action)[None])
+        self._is_fresh = bool(step.finished.size)
+        self._next = step.observations
+        seen = step.final_observations if self._is_fresh else step.observations
+        info = {
+            "response": step.responses[0],
+            "blank_slots": int(step.blank_slots[0]),
+            "user_id": user_id,
+        }
+        reward = float(step.rewards[0])
+        return _first(seen), reward, bool(step.terminated[0]), bool(step.truncated[0]), info
+
+
+def _first(observations: Observations) -> SingleObservation:
+    return {key: array[0] for key, array in observations.items()}
