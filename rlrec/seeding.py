@@ -32,7 +32,7 @@ class UserStreams:
             key=np.random.SeedSequence(seed).generate_state(2, dtype=np.uint64)
         )
         self._generator = np.random.Generator(self._bits)
-        self._state: dict[str, Any] = dict(self._bits.state)
+        self._state: Any = dict(self._bits.state)
         self._key = self._state["state"]["key"]
 
     def uniforms(self, n_users: int, n_draws: int, tick: int, purpose: int) -> Floats:

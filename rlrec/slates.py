@@ -170,7 +170,8 @@ def _log_mass_outside(logits: Floats, slates: Ints) -> Floats:
     top[np.isneginf(top)] = 0.0
     mass = np.exp(outside - top[:, None]).sum(axis=1)
     with np.errstate(divide="ignore"):  # nothing outside
-        return top + np.log(mass)
+        log_mass: Floats = top + np.log(mass)
+    return log_mass
 
 
 def _check_slate_size(slate_size: int, n_items: int) -> None:

@@ -129,7 +129,8 @@ def highest_value(
     """Try every slate."""
     sets = np.array(list(itertools.combinations(range(weights.shape[1]), slate_size)))
     gained = (weights * values)[:, sets].sum(axis=2) + (null_weight * null_value)[:, None]
-    return (gained / (weights[:, sets].sum(axis=2) + null_weight[:, None])).max(axis=1)
+    reached: Floats = gained / (weights[:, sets].sum(axis=2) + null_weight[:, None])
+    return reached.max(axis=1)
 
 
 @pytest.mark.parametrize("values_are", ["signed", "positive", "negative", "tied"])
@@ -153,6 +154,14 @@ def test_best_slates_reach_the_value_of_the_best_of_all_slates(
     assert not repeated_slots(slates).any()
     reached = slate_values(slates, *arguments)
     np.testing.assert_allclose(reached, highest_value(*arguments, slate_size), rtol=1e-10)
+
+
+@pytest.mark.parametrize("start", [-100.0, 0.0, 100.0])
+def test_best_slates_are_exact_from_any_start(start: float) -> None:
+    rng = np.random.default_rng(10)
+    arguments = (rng.random((300, 7)), rng.normal(size=(300, 7)), rng.random(300), np.zeros(300))
+    slates = best_slates(*arguments, 3, start=np.full(300, start))
+    np.testing.assert_allclose(slate_values(slates, *arguments), highest_value(*arguments, 3))
 
 
 def test_best_slates_take_zero_weights_where_the_rest_lowers_the_value() -> None:
