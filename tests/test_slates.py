@@ -129,8 +129,9 @@ def highest_value(
     """Try every slate."""
     sets = np.array(list(itertools.combinations(range(weights.shape[1]), slate_size)))
     gained = (weights * values)[:, sets].sum(axis=2) + (null_weight * null_value)[:, None]
-    reached: Floats = gained / (weights[:, sets].sum(axis=2) + null_weight[:, None])
-    return reached.max(axis=1)
+    reached = gained / (weights[:, sets].sum(axis=2) + null_weight[:, None])
+    best: Floats = reached.max(axis=1)
+    return best
 
 
 @pytest.mark.parametrize("values_are", ["signed", "positive", "negative", "tied"])
