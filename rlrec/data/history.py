@@ -79,6 +79,12 @@ class History:
         """Return copies of the declared keys for some users, by default for all."""
         return {key: np.array(array[rows]) for key, array in self._arrays.items()}
 
+    def first(self, n_users: int) -> "History":
+        """Return the history of the first `n_users` users; it shares memory with this one."""
+        part = History(0, self.shape)
+        part._arrays = {key: array[:n_users] for key, array in self._arrays.items()}
+        return part
+
     def restore(self, observed: dict[str, NDArray[Any]]) -> None:
         """Take back what `observe` returned earlier."""
         for key, array in self._arrays.items():

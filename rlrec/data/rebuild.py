@@ -1,0 +1,87 @@
+"""Observations made again from a log."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlrec.arrays import Ints
+from rlrec.data.catalogue import Catalogue
+from rlrec.data.history import History, HistoryShape
+from rlrec.data.log import InteractionLog
+from rlrec.data.log_columns import OBSERVED_KEYS
+from rlrec.errors import CatalogueMismatchError, ConfigError
+
+
+def rebuild_observations(
+    log: InteractionLog, catalogue: Catalogue | None, shape: HistoryShape
+) -> dict[str, NDArray[Any]]:
+    """Return the observation before each row of a log, as its environment gave it.
+
+    The history keys are kept by `History`, the code environments use, for all episodes in step;
+    the stored keys (`user`, `context`, `candidates`, `candidate_features`) come from the log.
+
+    Args:
+        log: Whose rows to rebuild; loaded whole.
+        catalogue: The items; may be None where the log has `candidate_features`, whose columns are
+            then the topics, one-hot.
+        shape: Which history keys, and their sizes.
+
+    Returns:
+        Arrays with a leading axis of rows, by the observation keys of `docs/architecture.md`.
+
+    Raises:
+        ConfigError: `shape` has another slate size or number of channels than the log.
+        CatalogueMismatchError: Topics are needed, and no fitting catalogue is given.
+    """
+    _check_shape(log, shape)
+    slates, responses, topics = log.column("slate"), log.responses(), _topics(log, catalogue, shape)
+    starts = np.flatnonzero(log.column("step") == 0)
+    lengths = np.diff(np.append(starts, log.n_rows))
+    longest_first = np.argsort(-lengths, kind="stable")
+    starts, lengths = starts[longest_first], lengths[longest_first]
+    history = History(len(starts), shape)
+    observed = {
+        key: np.empty((log.n_rows, *array.shape[1:]), array.dtype)
+        for key, array in history.observe(slice(0, 0)).items()
+    }
+    for step in range(int(lengths[0])):
+        # Episodes that are over stand at the end, so those still running are the first ones.
+        n_running = int(np.searchsorted(-lengths, -step))
+        running = history.first(n_running)
+        rows = starts[:n_running] + step
+        for key, array in running.observe().items():
+            observed[key][rows] = array
+        running.record(slates[rows], responses[rows], topics[rows])
+    stored = [key for key in OBSERVED_KEYS if log.has(key)]
+    return {**log.columns(stored), **observed}
+
+
+def _check_shape(log: InteractionLog, shape: HistoryShape) -> None:
+    expected = (log.metadata.slate_size, len(log.metadata.response_channels))
+    if (shape.slate_size, shape.n_channels) != expected:
+        raise ConfigError(
+            f"{log.name} has slates of {expected[0]} and {expected[1]} response channels, but the "
+            f"history shape has {shape.slate_size} and {shape.n_channels}"
+        )
+
+
+def _topics(log: InteractionLog, catalogue: Catalogue | None, shape: HistoryShape) -> Ints:
+    """Return the topic of each slot, (n_rows, K)."""
+    slates = log.column("slate")
+    if "topic_counts" not in shape.keys:
+        return np.zeros_like(slates)
+    if log.has("candidate_features"):
+        topics = log.column("candidate_features").argmax(axis=2)
+        return np.take_along_axis(topics, slates, axis=1)
+    if catalogue is None:
+        raise CatalogueMismatchError(
+            f"topic_counts of {log.name} need the topics of its items; give its catalogue"
+        )
+    if log.has("candidates"):
+        slates = np.take_along_axis(log.column("candidates"), slates, axis=1)
+    if slates.max() >= catalogue.n_items:
+        raise CatalogueMismatchError(
+            f"{log.name} shows item {slates.max()}, but the catalogue has {catalogue.n_items} items"
+        )
+    return catalogue.topics[slates]
