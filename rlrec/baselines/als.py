@@ -115,7 +115,8 @@ class ALS(Recommender):
         """Solve one user in a system of the size of the factors."""
         items = self.item_factors[confidence.indices]  # (H, D)
         weight = confidence.data
-        return np.linalg.solve(gram + (items.T * (weight - 1.0)) @ items, weight @ items)
+        system = gram + (items.T * (weight - 1.0)) @ items
+        return np.asarray(np.linalg.solve(system, weight @ items), dtype=np.float64)
 
     def _solve_short(self, confidence: csr_array, inverse: Floats) -> Floats:
         """Solve users with at most D items in systems of the size of their history.

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
-from rlrec.arrays import Floats, Ints
+from rlrec.arrays import Floats
 from rlrec.baselines.interactions import Rated, RatingTriples, check_shape, rating_triples
 from rlrec.baselines.model_folder import SavedModel, read_model, write_model
 from rlrec.baselines.settings import check_above_zero, check_count, check_seed
@@ -102,7 +103,7 @@ class BiasedSVD:
         self.item_factors = np.ascontiguousarray(descent.item_factors.T)
         return self
 
-    def predict(self, user_index: Ints, item_index: Ints) -> Floats:
+    def predict(self, user_index: ArrayLike, item_index: ArrayLike) -> Floats:
         """Return predicted ratings (n,) of pairs, clipped to the range seen.
 
         Args:
@@ -110,12 +111,11 @@ class BiasedSVD:
             item_index: Shape (n,). Row of each item; -1 for an item not in the ratings.
         """
         self._check_fitted()
-        user_known, item_known = np.asarray(user_index) >= 0, np.asarray(item_index) >= 0
-        product = np.einsum(
-            "nd,nd->n", self.user_factors[user_index], self.item_factors[item_index]
-        )
-        raw = self.mean + np.where(user_known, self.user_bias[user_index], 0.0)
-        raw += np.where(item_known, self.item_bias[item_index], 0.0)
+        users, items = np.asarray(user_index), np.asarray(item_index)
+        user_known, item_known = users >= 0, items >= 0
+        product = np.einsum("nd,nd->n", self.user_factors[users], self.item_factors[items])
+        raw = self.mean + np.where(user_known, self.user_bias[users], 0.0)
+        raw += np.where(item_known, self.item_bias[items], 0.0)
         raw += np.where(user_known & item_known, product, 0.0)
         return np.clip(raw, *self.rating_range)
 

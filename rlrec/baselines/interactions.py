@@ -10,7 +10,10 @@ from scipy import sparse
 from scipy.sparse import csr_array, csr_matrix
 
 from rlrec.arrays import Floats, Ints, Observations
-from rlrec.errors import CatalogueMismatchError, ConfigError, DataError, UnknownNameError
+from rlrec.baselines.logged_responses import count_responses
+from rlrec.data.catalogue import Catalogue
+from rlrec.data.log import InteractionLog
+from rlrec.errors import CatalogueMismatchError, DataError, UnknownNameError
 
 
 @runtime_checkable
@@ -37,21 +40,7 @@ class RatingsTable(Protocol):
         ...
 
 
-@runtime_checkable
-class LoggedSlates(Protocol):
-    """What is needed of `rlrec.data.InteractionLog`."""
-
-    @property
-    def metadata(self) -> Any:
-        """Slate size, response channels and number of items."""
-        ...
-
-    def columns(self, names: list[str]) -> dict[str, NDArray[Any]]:
-        """Return columns by name."""
-        ...
-
-
-Interactions = sparse.sparray | sparse.spmatrix | RatingsTable | LoggedSlates
+Interactions = sparse.sparray | sparse.spmatrix | RatingsTable | InteractionLog
 """What a recommender learns from."""
 
 Rated = sparse.sparray | sparse.spmatrix | RatingsTable
@@ -73,18 +62,25 @@ class RatingTriples(NamedTuple):
     """Columns of the matrix, items without ratings included."""
 
 
-def interaction_matrix(interactions: Interactions) -> csr_array:
+def interaction_matrix(interactions: Interactions, catalogue: Catalogue | None = None) -> csr_array:
     """Return how often each user took each item, shape (n_users, N), without stored zeros.
+
+    Args:
+        interactions: A sparse matrix, ratings or a log.
+        catalogue: The items, if the interactions must be of it.
 
     Raises:
         DataError: A value is negative or not finite, or there are no interactions at all.
+        CatalogueMismatchError: The interactions are of other items.
     """
-    if isinstance(interactions, LoggedSlates):
-        matrix = _responses(interactions)
+    if isinstance(interactions, InteractionLog):
+        matrix = count_responses(interactions, catalogue)
     elif isinstance(interactions, RatingsTable):
         matrix = _canonical(interactions.matrix(binary=True))
     else:
         matrix = _canonical(interactions)
+    if catalogue is not None:
+        check_shape(matrix, catalogue.n_items)
     if matrix.nnz == 0:
         raise DataError(f"there are no interactions to learn from in a matrix {matrix.shape}")
     return matrix
@@ -92,9 +88,7 @@ def interaction_matrix(interactions: Interactions) -> csr_array:
 
 def logged_slate_size(interactions: Interactions) -> int | None:
     """Return the slate size of a log, None for other interactions."""
-    if isinstance(interactions, LoggedSlates):
-        return int(interactions.metadata.slate_size)
-    return None
+    return interactions.metadata.slate_size if isinstance(interactions, InteractionLog) else None
 
 
 def implicit_matrix(matrix: csr_array, dtype: type[np.float32] | type[np.float64]) -> csr_matrix:
@@ -113,8 +107,8 @@ def check_shape(matrix: csr_array, n_items: int) -> None:
     """Raise CatalogueMismatchError unless a matrix has one column for each item."""
     if matrix.ndim != 2 or matrix.shape[1] != n_items:
         raise CatalogueMismatchError(
-            f"expected one row a user and {n_items} columns, one for each item the model was "
-            f"fitted to, got shape {matrix.shape}"
+            f"expected one row a user and {n_items} columns, one for each item of the "
+            f"catalogue, got shape {matrix.shape}"
         )
 
 
@@ -134,7 +128,10 @@ def history_matrix(observations: Observations, n_items: int) -> csr_array:
     if "history_responses" in observations:
         taken &= observations["history_responses"][..., 0] > 0
     users, places = np.nonzero(taken)
-    return _counted(users, items[users, places] - 1, (len(items), n_items))
+    cells = (users, items[users, places] - 1)
+    counts = sparse.coo_array((np.ones(users.size), cells), shape=(len(items), n_items))
+    histories: csr_array = counts.tocsr()  # sums duplicates
+    return histories
 
 
 def rating_triples(ratings: Rated) -> RatingTriples:
@@ -159,21 +156,6 @@ def rating_triples(ratings: Rated) -> RatingTriples:
             f"{users[wrong[0]]} of item {items[wrong[0]]}: {values[wrong[0]]}"
         )
     return RatingTriples(users, items, values, int(shape[0]), int(shape[1]))
-
-
-def _responses(log: LoggedSlates) -> csr_array:
-    channel = log.metadata.response_channels[0]
-    columns = log.columns(["user_id", "slate", f"response.{channel}"])
-    user_ids, users = np.unique(columns["user_id"], return_inverse=True)
-    rows, slots = np.nonzero(columns[f"response.{channel}"] > 0)
-    items = columns["slate"][rows, slots]
-    return _counted(users[rows], items, (len(user_ids), int(log.metadata.n_items)))
-
-
-def _counted(users: Ints, items: Ints, shape: tuple[int, int]) -> csr_array:
-    counts = sparse.coo_array((np.ones(users.size), (users, items)), shape=shape)
-    matrix: csr_array = counts.tocsr()  # sums duplicates
-    return matrix
 
 
 def _canonical(matrix: Any) -> csr_array:

@@ -21,6 +21,7 @@ from rlrec.baselines.interactions import (
 )
 from rlrec.baselines.model_folder import SavedModel, read_model, write_model
 from rlrec.baselines.settings import check_count, check_not_negative
+from rlrec.data.catalogue import Catalogue
 from rlrec.errors import ConfigError, DataError, ModelFileError
 from rlrec.slates import SlateDraw, plackett_luce_log_probs, sample_plackett_luce, top_slates
 
@@ -67,21 +68,24 @@ class Recommender(ABC):
     def _scores(self, user_index: Ints) -> Floats:
         return self._fold_in(self.interactions[user_index])
 
-    def fit(self, interactions: Interactions) -> Self:
+    def fit(self, interactions: Interactions, catalogue: Catalogue | None = None) -> Self:
         """Learn from what users took.
 
         Args:
             interactions: A sparse matrix (n_users, N) of numbers of 0 or more; `Ratings`, each
                 rating counted as one interaction; or an `InteractionLog`, whose responses are
                 counted by user and item, users in the order of their sorted ids.
+            catalogue: The items. A log does not say how many there are: without a catalogue
+                those above the highest item shown are left out.
 
         Returns:
             Itself.
 
         Raises:
             DataError: A value is negative or not finite, or there are no interactions at all.
+            CatalogueMismatchError: The interactions are of other items than the catalogue's.
         """
-        matrix = interaction_matrix(interactions)
+        matrix = interaction_matrix(interactions, catalogue)
         self._fit(matrix)
         self._keep(matrix)
         self.slate_size = self._slate_size_given or logged_slate_size(interactions)
