@@ -2,8 +2,13 @@
 
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import HISTORY_KEYS, History, HistoryShape
+from rlrec.data.loading import load_ratings
 from rlrec.data.log import InteractionLog, LogMetadata
+from rlrec.data.movielens import load_movielens
+from rlrec.data.ratings import Ratings
 from rlrec.data.rebuild import rebuild_observations
+from rlrec.data.splits import Split, leave_one_out, random_split, split_positive_by_time
+from rlrec.data.tables import load_table
 
 __all__ = [
     "HISTORY_KEYS",
@@ -12,5 +17,13 @@ __all__ = [
     "HistoryShape",
     "InteractionLog",
     "LogMetadata",
+    "Ratings",
+    "Split",
+    "leave_one_out",
+    "load_movielens",
+    "load_ratings",
+    "load_table",
+    "random_split",
     "rebuild_observations",
+    "split_positive_by_time",
 ]

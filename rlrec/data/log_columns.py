@@ -124,13 +124,13 @@ def _from_arrow(name: str, array: Any, metadata: LogMetadata) -> NDArray[Any]:
     if array.null_count:
         raise LogFormatError(f"column {name!r} must have a value in every row; some are missing")
     if not pa.types.is_fixed_size_list(array.type):
-        values = array.to_numpy(zero_copy_only=False)
+        values = np.asarray(array.to_numpy(zero_copy_only=False))
         return values.astype(str) if values.dtype.kind == "O" else values
     shape: tuple[int, ...] = (array.type.list_size,)
     if name == "candidate_features" and metadata.candidate_shape is not None:
         shape = metadata.candidate_shape
-    flat = array.flatten().to_numpy(zero_copy_only=False)
-    return np.array(flat).reshape(len(array), *shape)
+    flat = np.array(array.flatten().to_numpy(zero_copy_only=False))
+    return flat.reshape(len(array), *shape)
 
 
 def _converted(name: str, values: NDArray[Any], slate_size: int) -> NDArray[Any]:

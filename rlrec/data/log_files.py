@@ -39,7 +39,7 @@ class LogParts:
             if not file.schema_arrow.equals(opened[0].schema_arrow):
                 raise LogFormatError(f"{part}: its columns differ from those of {self.paths[0]}")
             _check_place(part, file, len(opened))
-        self.n_rows = sum(file.metadata.num_rows for file in opened)
+        self.n_rows: int = sum(file.metadata.num_rows for file in opened)
         for file in opened:
             file.close()
         if self.n_rows == 0:

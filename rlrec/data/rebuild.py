@@ -72,7 +72,7 @@ def _topics(log: InteractionLog, catalogue: Catalogue | None, shape: HistoryShap
     if "topic_counts" not in shape.keys:
         return np.zeros_like(slates)
     if log.has("candidate_features"):
-        topics = log.column("candidate_features").argmax(axis=2)
+        topics: Ints = np.argmax(log.column("candidate_features"), axis=2)
         return np.take_along_axis(topics, slates, axis=1)
     if catalogue is None:
         raise CatalogueMismatchError(

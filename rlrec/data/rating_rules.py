@@ -1,0 +1,64 @@
+"""The rules that all ratings keep, whatever file they come from."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rlrec.arrays import Floats, Ints
+from rlrec.errors import DataError
+
+Where = Callable[[int, str], str]
+"""Takes a row and a column and returns the place (file, line, column), for messages."""
+
+
+class Scale(NamedTuple):
+    """Which ratings there can be."""
+
+    low: float
+    high: float
+    step: float | None = None
+    """Distance of neighbouring ratings; None where anything between is possible."""
+
+    def __str__(self) -> str:
+        steps = "" if self.step is None else f" in steps of {self.step:g}"
+        return f"{self.low:g} to {self.high:g}{steps}"
+
+
+def check_scale(ratings: Floats, scale: Scale, where: Where, column: str) -> None:
+    """Raise DataError at the first rating that is not on the scale."""
+    wrong = ~((ratings >= scale.low) & (ratings <= scale.high))
+    if scale.step is not None:
+        wrong |= (ratings - scale.low) % scale.step != 0
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"{where(row, column)}: expected a rating of {scale}, found {ratings[row]:g} "
+            f"({int(wrong.sum())} such rows)"
+        )
+
+
+def check_no_duplicates(
+    users: Ints, items: Ints, timestamps: Ints | None, where: Where, column: str
+) -> None:
+    """Raise DataError at the first row that repeats user, item and time of an earlier one."""
+    keys = {"user": users, "item": items}
+    if timestamps is not None:
+        keys["time"] = timestamps
+    frame = pd.DataFrame(keys)
+    repeated = frame.duplicated().to_numpy()
+    if repeated.any():
+        row = int(repeated.argmax())
+        first = int((frame == frame.iloc[row]).all(axis=1).to_numpy().argmax())
+        raise DataError(
+            f"{where(row, column)}: repeats the {', '.join(keys)} of {where(first, column)} "
+            f"({int(repeated.sum())} such rows)"
+        )
+
+
+def indexed(labels: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
+    """Return the row number of each label among the sorted distinct ones, and those."""
+    codes, distinct = pd.factorize(labels, sort=True)
+    return codes.astype(np.int64, copy=False), np.asarray(distinct)
