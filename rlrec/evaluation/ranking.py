@@ -65,14 +65,15 @@ class RankingMetrics:
         are of all users together and have no standard error.
         """
         rows = {}
-        for name in (field.name for field in fields(self)):
+        for name in (field.name for field in fields(self) if field.name != "k"):
             values = getattr(self, name)
-            if name == "k" or values is None:
-                continue
-            rows[f"{name}@{self.k}"] = _summary(np.atleast_1d(values), self.n_users)
+            if isinstance(values, np.ndarray):
+                rows[f"{name}@{self.k}"] = _summary(values)
+            elif values is not None:
+                rows[f"{name}@{self.k}"] = (values, np.nan, self.n_users)
         columns = ["mean", "standard_error", "n_users"]
         table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-        return table.rename_axis("metric").astype({"n_users": int})
+        return table.rename_axis("metric")
 
 
 def rank_items(scores: ArrayLike, hidden: SparseRows | Bools | None, k: int) -> Ints:
@@ -183,16 +184,16 @@ def evaluate_ranking(
         rank_items(recommender.scores(rows), train[rows], k)
         for rows in (users[start : start + block] for start in range(0, users.size, block))
     ]
-    popularity = np.bincount(train.indices, minlength=n_items)
+    popularity = np.bincount(train.indices, minlength=n_items) if train.nnz else None
     return ranking_metrics(np.concatenate(ranked), test[users], n_items, popularity, features)
 
 
-def _summary(values: Floats, n_users: int) -> tuple[float, float, int]:
+def _summary(values: Floats) -> tuple[float, float, int]:
+    """Return mean, standard error and number of the values that are not nan."""
     defined = values[~np.isnan(values)]
-    mean = float(defined.mean()) if defined.size else np.nan
-    if values.size != n_users or defined.size < 2:
-        return mean, np.nan, n_users if values.size != n_users else defined.size
-    return mean, float(defined.std(ddof=1) / np.sqrt(defined.size)), defined.size
+    n = int(defined.size)
+    mean = float(defined.mean()) if n else np.nan
+    return mean, float(defined.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan, n
 
 
 def _check_scores(scores: Floats) -> None:
