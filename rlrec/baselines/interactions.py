@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csr_array, csr_matrix
 
@@ -13,37 +12,13 @@ from rlrec.arrays import Floats, Ints, Observations
 from rlrec.baselines.logged_responses import count_responses
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
+from rlrec.data.ratings import Ratings
 from rlrec.errors import CatalogueMismatchError, DataError, UnknownNameError
 
-
-@runtime_checkable
-class RatingsTable(Protocol):
-    """What is needed of `rlrec.data.Ratings`."""
-
-    @property
-    def user_index(self) -> Ints:
-        """Shape (n,)."""
-        ...
-
-    @property
-    def item_index(self) -> Ints:
-        """Shape (n,)."""
-        ...
-
-    @property
-    def values(self) -> NDArray[Any]:
-        """Shape (n,)."""
-        ...
-
-    def matrix(self, rows: Ints | None = None, binary: bool = False) -> Any:
-        """Return the ratings as a sparse matrix (n_users, N)."""
-        ...
-
-
-Interactions = sparse.sparray | sparse.spmatrix | RatingsTable | InteractionLog
+Interactions = sparse.sparray | sparse.spmatrix | Ratings | InteractionLog
 """What a recommender learns from."""
 
-Rated = sparse.sparray | sparse.spmatrix | RatingsTable
+Rated = sparse.sparray | sparse.spmatrix | Ratings
 """What a model of ratings learns from."""
 
 
@@ -75,7 +50,7 @@ def interaction_matrix(interactions: Interactions, catalogue: Catalogue | None =
     """
     if isinstance(interactions, InteractionLog):
         matrix = count_responses(interactions, catalogue)
-    elif isinstance(interactions, RatingsTable):
+    elif isinstance(interactions, Ratings):
         matrix = _canonical(interactions.matrix(binary=True))
     else:
         matrix = _canonical(interactions)
@@ -140,13 +115,10 @@ def rating_triples(ratings: Rated) -> RatingTriples:
     Raises:
         DataError: A rating is not finite, or there are none.
     """
-    if isinstance(ratings, RatingsTable):
-        values = np.asarray(ratings.values, dtype=np.float64)
-        users, items, shape = ratings.user_index, ratings.item_index, ratings.matrix().shape
-    else:
-        stored = _as_sparse(ratings).tocoo()
-        values = np.asarray(stored.data, dtype=np.float64)
-        users, items, shape = stored.row, stored.col, stored.shape
+    matrix = ratings.matrix() if isinstance(ratings, Ratings) else ratings
+    stored = _as_sparse(matrix).tocoo()
+    values = np.asarray(stored.data, dtype=np.float64)
+    users, items, shape = stored.row, stored.col, stored.shape
     if values.size == 0:
         raise DataError(f"there are no ratings to learn from in a matrix {shape}")
     wrong = np.flatnonzero(~np.isfinite(values))

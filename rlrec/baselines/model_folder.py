@@ -44,15 +44,16 @@ def write_model(folder: Path | str, saved: SavedModel) -> None:
     Raises:
         ModelFileError: `folder` holds something that is not a model.
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()
     _check_replaceable(folder)
     staging = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     try:
         weights = save(_flatten(saved.arrays))
+        card = json.dumps(_card(saved, weights), indent=2, default=_plain)
         (staging / _ARRAYS).write_bytes(weights)
-        (staging / _CARD).write_text(json.dumps(_card(saved, weights), indent=2) + "\n")
+        (staging / _CARD).write_text(card + "\n")
         shutil.rmtree(folder, ignore_errors=True)
         staging.rename(folder)
     finally:
@@ -100,6 +101,13 @@ def _card(saved: SavedModel, weights: bytes) -> dict[str, Any]:
         "state": saved.state,
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
+
+
+def _plain(number: Any) -> Any:
+    """Return a NumPy scalar as the Python number that JSON knows."""
+    if isinstance(number, np.generic):
+        return number.item()
+    raise TypeError(f"{number!r} cannot be written as JSON")
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -37,6 +37,26 @@ def test_saving_again_replaces_the_model(saved: Path, two_tastes: csr_array) -> 
     assert [path.name for path in saved.parent.iterdir()] == ["model"]
 
 
+def test_settings_may_be_numpy_numbers(tmp_path: Path, two_tastes: csr_array) -> None:
+    EASE(regularisation=np.float32(2.5), slate_size=np.int64(4)).fit(two_tastes).save(tmp_path)  # type: ignore[arg-type]
+    loaded = EASE.load(tmp_path)
+    assert (loaded.regularisation, loaded.slate_size) == (2.5, 4)
+
+
+def test_a_save_that_fails_leaves_the_old_model(
+    saved: Path, two_tastes: csr_array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        EASE(regularisation=7.0).fit(two_tastes).save(saved)
+    monkeypatch.undo()
+    assert EASE.load(saved).regularisation == 100.0
+    assert [path.name for path in saved.parent.iterdir()] == ["model"]
+
+
 def test_a_folder_with_other_files_is_never_replaced(tmp_path: Path, two_tastes: csr_array) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ModelFileError, match="holds other files"):

@@ -30,3 +30,9 @@ def test_another_start_gives_the_same_factors() -> None:
 def test_as_many_factors_as_items_are_refused() -> None:
     with pytest.raises(ConfigError, match="here 8, got 8"):
         PureSVD(factors=8).fit(csr_array(np.ones((12, 8))))
+
+
+def test_more_factors_than_the_data_have_ranks_add_nothing() -> None:
+    dense = np.outer(np.arange(1, 13), np.arange(1, 9)).astype(np.float64)  # rank 1
+    model = PureSVD(factors=3).fit(csr_array(dense))
+    np.testing.assert_allclose(model.scores(np.arange(12)), dense, rtol=1e-6)

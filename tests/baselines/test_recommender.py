@@ -24,7 +24,12 @@ from rlrec.errors import (
 )
 from rlrec.policy import SlatePolicy
 
-SETTINGS: dict[str, dict[str, object]] = {"als": {"factors": 2}, "puresvd": {"factors": 2}}
+SETTINGS: dict[str, dict[str, object]] = {
+    "itemknn": {"n_neighbours": 20},
+    "itemknn_tfidf": {"n_neighbours": 20},
+    "als": {"factors": 2},
+    "puresvd": {"factors": 2},
+}
 
 PERSONAL = tuple(name for name in BASELINE_NAMES if name != "popularity")
 
@@ -69,6 +74,14 @@ def test_folding_in_a_fitted_users_own_history_gives_its_scores(
     model = baseline(name).fit(two_tastes)
     rows = np.array([7, 0, 59])
     np.testing.assert_allclose(model.fold_in(two_tastes[rows]), model.scores(rows), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["popularity", "itemknn", "itemknn_tfidf", "ease", "puresvd"])
+def test_renumbering_items_renumbers_the_scores(name: str, two_tastes: csr_array) -> None:
+    order = np.random.default_rng(6).permutation(20)
+    scores = baseline(name).fit(two_tastes).scores([0, 1])
+    renumbered = baseline(name).fit(two_tastes[:, order]).scores([0, 1])
+    np.testing.assert_allclose(renumbered, scores[:, order], atol=1e-9)
 
 
 @pytest.mark.parametrize("name", BASELINE_NAMES)
