@@ -1,0 +1,121 @@
+"""The stages that train the agent: from the log alone, then by interaction."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rlrec.agents import SlateQ, SlateQConfig
+from rlrec.arrays import Floats32
+from rlrec.baselines import load_baseline
+from rlrec.errors import ConfigError, nearest_hint
+from rlrec.evaluation import Estimate, rollout
+from rlrec.policy import SlatePolicy
+from rlrec.workflow.config import RunConfig
+from rlrec.workflow.run_folder import Results, RunFolder
+from rlrec.workflow.runner import StageContext, stage_seed
+from rlrec.workflow.saved_policies import file_name, run_log, simulator_for, training_users
+from rlrec.workflow.training_record import Checkpoint, TrainingRecord, best_interactions
+
+Validate = Callable[[SlatePolicy], Estimate]
+
+
+def pretrain(context: StageContext) -> Results:
+    """Train the agent on the log alone. Files: `agent`."""
+    users = training_users(context.folder, context.config.finetuning.n_users, context.seed)
+    agent = SlateQ(
+        users,
+        agent_config(context.config),
+        item_factors=_item_factors(context.folder),
+        seed=context.seed,
+    )
+    agent.pretrain(
+        run_log(context.folder),
+        context.config.pretraining.n_updates,
+        progress=context.reporter.task("pretraining"),
+    )
+    agent.save(context.path / "agent")
+    validation = _validator(context)(agent)
+    return {"n_updates": context.config.pretraining.n_updates, "validation": validation._asdict()}
+
+
+def finetune(context: StageContext) -> Results:
+    """Go on training by interaction, and keep the agent that validation users like best.
+
+    Files: `agent` (the best checkpoint), `learning_curve.csv`.
+    """
+    settings = context.config.finetuning
+    users = training_users(context.folder, settings.n_users, context.seed)
+    agent = SlateQ.load(context.folder.stage_path("pretrain") / "agent", users)
+    validate = _validator(context)
+    record = TrainingRecord(context.path, context.folder.path / "tensorboard")
+    checkpoint = Checkpoint(context.checkpoint_path, agent, context.path)
+    if not checkpoint.restore():
+        record.add(0, validate(agent))
+        agent.save(context.path / "agent")
+    advance = context.reporter.task("fine-tuning")
+    done = record.points()[-1].interactions
+    while done < settings.n_steps:
+        chunk = min(settings.evaluate_every, settings.n_steps - done)
+        before = agent.num_timesteps
+        agent.learn(chunk, reset_num_timesteps=False)
+        done += agent.num_timesteps - before
+        advance(min(done, settings.n_steps), settings.n_steps)
+        record.add(done, validate(agent))
+        if best_interactions(record.points()) == done:
+            agent.save(context.path / "agent")
+        checkpoint.save()
+    checkpoint.remove()
+    points = record.points()
+    return {
+        "curve": [point._asdict() for point in points],
+        "best_interactions": best_interactions(points),
+        "n_interactions": done,
+    }
+
+
+def agent_config(config: RunConfig) -> SlateQConfig:
+    """Return the settings of the agent, checked.
+
+    Raises:
+        ConfigError: A setting is not known, or out of range.
+    """
+    known = SlateQConfig.__dataclass_fields__
+    for name in config.agent.settings:
+        if name not in known:
+            hint = nearest_hint(name, known)
+            raise ConfigError(f"agent.settings: SlateQ has no setting {name!r}.{hint}")
+    try:
+        return SlateQConfig(**config.agent.settings)
+    except TypeError as error:
+        raise ConfigError(f"agent.settings: {error}") from None
+
+
+def _item_factors(folder: RunFolder) -> Floats32 | None:
+    """Return the item factors that the agent starts from, if the configuration wants some."""
+    wanted = folder.config.agent.item_factors
+    if wanted is None:
+        return None
+    for baseline in folder.config.baselines:
+        if wanted not in ("auto", baseline.title):
+            continue
+        model = load_baseline(folder.stage_path("baselines") / file_name(baseline.title))
+        factors = getattr(model, "item_factors", None)
+        if factors is not None:
+            return np.asarray(factors, dtype=np.float32)
+        if wanted == baseline.title:
+            raise ConfigError(f"agent.item_factors: {baseline.title!r} has no item factors")
+    return None
+
+
+def _validator(context: StageContext) -> Validate:
+    """Return a function that gives the mean return of a policy on the validation users."""
+    n_users = context.config.finetuning.n_validation_users
+    simulator = simulator_for(context.folder, n_users, "validation")
+    seed = stage_seed(context.config.seed, "validation users")
+
+    def validate(policy: SlatePolicy) -> Estimate:
+        advance = context.reporter.task("validating")
+        results = rollout({"agent": policy}, simulator, n_users, seed, progress=advance)
+        return results.mean_return("agent")
+
+    return validate

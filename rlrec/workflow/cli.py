@@ -1,0 +1,187 @@
+"""The command line. Heavy parts are imported inside the commands, so that help is quick."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rlrec.workflow.console import one_line_errors, print_table, reporter
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="The path from a log to a fine-tuned slate recommender, judged on simulated users.",
+)
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, such as seed=3; repeatable."),
+]
+Arguments = Annotated[
+    list[str] | None,
+    typer.Option("--arg", metavar="NAME=VALUE", help="Argument of the environment; repeatable."),
+]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from rlrec.workflow.versions import rlrec_version
+
+        print(f"rlrec {rlrec_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and stop."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    config: Annotated[
+        Path | None, typer.Argument(help="YAML file; may be left out with --resume.")
+    ] = None,
+    overrides: Overrides = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Go on with an interrupted run.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="New folder; by default runs/NAME/TIME.")
+    ] = None,
+) -> None:
+    """Run the whole path: log, baselines, pretraining, fine-tuning, evaluation, report."""
+    with one_line_errors():
+        from rlrec.workflow.whole_run import open_run, prepare_run
+
+        if resume is not None:
+            folder = open_run(resume, config, overrides or [], output)
+        else:
+            words = ["rlrec", "run", str(config), *(f"--set={text}" for text in overrides or [])]
+            folder = prepare_run(config, overrides or [], output, shlex.join(words))
+    with (
+        one_line_errors(f"Go on with: rlrec run --resume {shlex.quote(str(folder.path))}"),
+        reporter() as told,
+    ):
+        from rlrec.workflow.whole_run import carry_out
+
+        headline, report_path = carry_out(folder, told)
+    print(headline)
+    print(f"Report: {report_path}")
+
+
+@app.command()
+def envs() -> None:
+    """List what can be simulated, with the returns of well-known policies."""
+    with one_line_errors():
+        from rlrec.envs import describe_environments
+
+        for entry in describe_environments():
+            print(f"{entry.env_id}\n    {entry.title}")
+            print(f"    random slates       {entry.floor}")
+            print(f"    planning reference  {entry.reference}")
+            print(f"    arguments           {_arguments_line(entry.arguments)}\n")
+
+
+@app.command()
+def log(
+    env: Annotated[str, typer.Option(help="Environment, such as rlrec/InterestEvolution-v0.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="New folder for the log.")],
+    policy: Annotated[
+        str, typer.Option(help="random, myopic, or a baseline fitted to random slates first.")
+    ] = "random",
+    steps: Annotated[int, typer.Option(min=1, help="Slates to show in all.")] = 50_000,
+    users: Annotated[int, typer.Option(min=1, help="Users served side by side.")] = 500,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    temperature: Annotated[float, typer.Option(help="Softness of a baseline's choice.")] = 1.0,
+    random_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of random slates mixed in.")
+    ] = 0.1,
+    fit_steps: Annotated[
+        int, typer.Option(min=1, help="Random slates a baseline is fitted to.")
+    ] = 20_000,
+    arguments: Arguments = None,
+) -> None:
+    """Record an interaction log of a policy with simulated users."""
+    with one_line_errors("No log was written."), reporter() as told:
+        from rlrec.workflow.recording import LogOrder, record
+
+        order = LogOrder(
+            env_id=env,
+            arguments=_parse_arguments(arguments),
+            policy=policy,
+            n_steps=steps,
+            n_users=users,
+            seed=seed,
+            temperature=temperature,
+            random_share=random_share,
+            n_fit_steps=fit_steps,
+        )
+        recorded = record(order, out, told)
+        told.say(f"{recorded.n_rows:,} slates in {out}")
+
+
+@app.command()
+def evaluate(
+    paths: Annotated[list[Path], typer.Argument(metavar="RUN | MODEL...")],
+    users: Annotated[int, typer.Option(min=1, help="New users to judge on.")] = 1_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of these users.")] = 20_000,
+    env: Annotated[
+        str | None, typer.Option(help="Environment, for saved models without a run.")
+    ] = None,
+    arguments: Arguments = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the rollouts as JSON.")
+    ] = None,
+) -> None:
+    """Judge the policies of a finished run, or saved models, on other users."""
+    with one_line_errors(), reporter() as told:
+        from rlrec.workflow.evaluating import evaluate_paths, table_rows
+        from rlrec.workflow.run_folder import write_file
+
+        results = evaluate_paths(paths, users, seed, env, _parse_arguments(arguments), told)
+        if out is not None:
+            write_file(out, results.to_json())
+    with one_line_errors():
+        title = f"{users:,} users of {results.env_id}, seed {seed}; 95 % intervals over users"
+        print_table(title, *table_rows(results))
+
+
+@app.command()
+def report(
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.")],
+) -> None:
+    """Write the report of a finished run again."""
+    with one_line_errors():
+        from rlrec.workflow.report import write_report
+        from rlrec.workflow.run_folder import RunFolder
+
+        print(f"Report: {write_report(RunFolder.open(path))}")
+
+
+def _parse_arguments(words: list[str] | None) -> dict[str, object]:
+    from rlrec.workflow.config_file import parse_assignments
+
+    return parse_assignments(words or [], "--arg")
+
+
+def _arguments_line(arguments: dict[str, object]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+
+
+if __name__ == "__main__":
+    main()

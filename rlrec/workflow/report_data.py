@@ -1,0 +1,149 @@
+"""What a report shows, gathered from a run folder."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rlrec.arrays import Floats
+from rlrec.evaluation import RolloutResults
+from rlrec.workflow.config import RunConfig
+from rlrec.workflow.policy_names import FINETUNED, PRETRAINED, RANDOM, REFERENCE, kind_of
+from rlrec.workflow.run_folder import STAGE_NAMES, RunFolder
+from rlrec.workflow.training_record import CurvePoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportData:
+    """All that a report is written from."""
+
+    config: RunConfig
+    config_text: str
+    card: dict[str, Any]
+    """Contents of `run.json`."""
+    rollouts: RolloutResults
+    curve: list[CurvePoint]
+    best_interactions: int
+    log: dict[str, Any]
+    environment: dict[str, Any]
+    """Title, assumptions and counts, from the stage `environment`."""
+    data: dict[str, Any]
+    """Counts and rankings, from the stage `data`; empty of both without real ratings."""
+    seconds: dict[str, float]
+    """Wall time of each stage."""
+
+
+def gather(folder: RunFolder) -> ReportData:
+    """Return what the report of a finished run shows.
+
+    Raises:
+        RunFolderError: A stage is not finished.
+    """
+    finetuning = folder.results("finetune")
+    folder.results("evaluate")
+    rollouts = folder.stage_path("evaluate") / "rollouts.json"
+    return ReportData(
+        config=folder.config,
+        config_text=(folder.path / "config.yaml").read_text(encoding="utf-8"),
+        card=dict(folder.card),
+        rollouts=RolloutResults.from_json(rollouts.read_text(encoding="utf-8")),
+        curve=[CurvePoint(**point) for point in finetuning["curve"]],
+        best_interactions=finetuning["best_interactions"],
+        log=folder.results("log"),
+        environment=folder.results("environment"),
+        data=folder.results("data"),
+        seconds={name: folder.seconds(name) for name in STAGE_NAMES},
+    )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The main result in words, from the numbers alone."""
+
+    headline: str
+    details: list[str]
+
+
+def best_baseline(rollouts: RolloutResults) -> str | None:
+    """Return the baseline with the highest mean return; None without baselines."""
+    baselines = [name for name in rollouts.policies if kind_of(name) == "baseline"]
+    return max(baselines, key=lambda name: rollouts.mean_return(name).value, default=None)
+
+
+def judge(rollouts: RolloutResults) -> Verdict:
+    """Say how the fine-tuned agent stands against the best baseline, chance and the reference."""
+    baseline = best_baseline(rollouts)
+    rival = baseline or RANDOM
+    rival_words = f"the best baseline, {rival}" if baseline else "random slates"
+    headline = _comparison(rollouts, FINETUNED, rival, "fine-tuned agent's", rival_words)
+    details = [_comparison(rollouts, PRETRAINED, rival, "pretrained agent's", rival_words)]
+    return Verdict(headline, [*details, _scale(rollouts)])
+
+
+def _comparison(
+    rollouts: RolloutResults, name: str, rival: str, whose: str, rival_words: str
+) -> str:
+    mine, other = rollouts.mean_return(name), rollouts.mean_return(rival)
+    difference = rollouts.difference(name, rival)
+    if difference.low <= 0 <= difference.high:
+        return (
+            f"The {whose} return per user ({mine.value:,.1f}) is not clearly different from that "
+            f"of {rival_words} ({other.value:,.1f}): the interval of their difference, "
+            f"{_range(difference.low, difference.high)}, holds zero."
+        )
+    apart = "above" if difference.value > 0 else "below"
+    share = abs(difference.value) / abs(other.value) if other.value else math.inf
+    amount = f"{share:.0%}" if share < 10 else f"{abs(difference.value):,.1f}"
+    return (
+        f"The {whose} return per user is {amount} {apart} that of {rival_words}: "
+        f"{mine.value:,.1f} against {other.value:,.1f}."
+    )
+
+
+def _scale(rollouts: RolloutResults) -> str:
+    finetuned = rollouts.score(FINETUNED, RANDOM, REFERENCE)
+    pretrained = rollouts.score(PRETRAINED, RANDOM, REFERENCE)
+    return (
+        "On the scale from random slates (0) to the planning reference (1), the pretrained agent "
+        f"stands at {pretrained.value:.2f} and the fine-tuned one at {finetuned.value:.2f}."
+    )
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:,.1f} to {high:,.1f}"
+
+
+def main_topics(rollouts: RolloutResults, names: Sequence[str], most: int) -> list[int]:
+    """Return the topics with the largest share of the slots of any named policy, at most `most`.
+
+    In their own order, so that neighbours in a plot are neighbours in the catalogue.
+    """
+    totals = np.array(
+        [run.timeline.topics_shown.sum(axis=0) for run in map(rollouts.__getitem__, names)], float
+    )
+    shares = totals / np.maximum(totals.sum(axis=1, keepdims=True), 1)
+    top = np.argsort(-shares.max(axis=0), kind="stable")[:most]
+    return sorted(int(topic) for topic in top)
+
+
+class TopicShares(NamedTuple):
+    """How the topics shown change over an episode."""
+
+    shares: Floats
+    """Shape (n_bins, len(topics) + 1), the topics not asked for last."""
+    n_steps: int
+    """Steps in these bins."""
+
+
+def topic_shares(rollouts: RolloutResults, name: str, topics: list[int]) -> TopicShares:
+    """Return shares of `topics` in what was shown, by step; next to nobody's last steps are cut."""
+    timeline = rollouts[name].timeline
+    widths = np.diff(timeline.edges)
+    enough = timeline.user_steps >= 0.02 * timeline.user_steps[0] * widths / widths[0]
+    n_bins = len(enough) if enough.all() else max(1, int(np.argmin(enough)))
+    shares = timeline.shown_shares[:n_bins]
+    picked = shares[:, topics]
+    rest = np.maximum(1.0 - picked.sum(axis=1), 0.0)
+    return TopicShares(np.column_stack([picked, rest]), int(timeline.edges[n_bins]))

@@ -1,0 +1,124 @@
+"""A run from its configuration to its report."""
+
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from rlrec.envs import describe_environments, make_simulator
+from rlrec.errors import ConfigError, DataError, RlrecError, UnknownNameError, nearest_hint
+from rlrec.workflow.agent_stages import agent_config
+from rlrec.workflow.config import RunConfig
+from rlrec.workflow.config_file import (
+    apply_overrides,
+    check_config,
+    dump_config,
+    load_config,
+    parse_yaml,
+)
+from rlrec.workflow.progress import Reporter
+from rlrec.workflow.report import write_report
+from rlrec.workflow.report_data import gather, judge
+from rlrec.workflow.run_folder import STAGE_NAMES, RunFolder, json_text, write_file
+from rlrec.workflow.runner import run_stages, stage_seed
+from rlrec.workflow.saved_policies import ORACLE_LOGGER, unfitted
+from rlrec.workflow.stages import STAGES
+
+
+def prepare_run(
+    config_path: Path | None, overrides: Sequence[str], output: Path | None, command: str
+) -> RunFolder:
+    """Return the folder of a new run, its configuration checked as far as that is quick.
+
+    Raises:
+        ConfigError, UnknownNameError, DataError: The configuration cannot work; no folder is made.
+        RunFolderError: `output` holds something.
+    """
+    if config_path is None:
+        raise ConfigError("rlrec run needs a configuration file, or --resume DIR")
+    config = load_config(config_path, overrides)
+    check_components(config)
+    seeds = {"run": config.seed} | {name: stage_seed(config.seed, name) for name in STAGE_NAMES}
+    return RunFolder.create(config, output, command, seeds | {"evaluate": config.evaluation.seed})
+
+
+def open_run(
+    path: Path, config_path: Path | None, overrides: Sequence[str], output: Path | None
+) -> RunFolder:
+    """Return the folder of an earlier run to go on with.
+
+    Raises:
+        RunFolderError: It cannot be used, or `config_path` and `overrides` say something else.
+    """
+    if output is not None:
+        raise ConfigError("--resume goes on in its own folder: leave --output out")
+    if config_path is not None:
+        return RunFolder.open(path, load_config(config_path, overrides))
+    folder = RunFolder.open(path)
+    if overrides:
+        stored = parse_yaml(dump_config(folder.config), str(path / "config.yaml"))
+        wanted = check_config(*apply_overrides(*stored, overrides), source="--set")
+        return RunFolder.open(path, wanted)
+    return folder
+
+
+def carry_out(folder: RunFolder, reporter: Reporter) -> tuple[str, Path]:
+    """Run all stages that are not finished; return the main result and the path of the report.
+
+    A new run whose first stage refuses its input leaves no folder.
+    """
+    torch.set_num_threads(1)  # sums do not depend on the machine; more threads are seldom faster
+    try:
+        results = run_stages(folder, STAGES, reporter)
+    except RlrecError:
+        if not any(folder.is_done(name) for name in STAGE_NAMES[1:]):
+            _discard(folder.path)
+        raise
+    write_file(folder.path / "results.json", json_text(results))
+    report_path = write_report(folder)
+    return judge(gather(folder).rollouts).headline, report_path
+
+
+def check_components(config: RunConfig) -> None:
+    """Refuse settings that a component would refuse minutes later.
+
+    Raises:
+        ConfigError, UnknownNameError: A name or setting of a component is not known.
+        DataError: The data are not there.
+    """
+    agent_config(config)
+    loggers = [config.logging.baseline] if config.logging.baseline is not None else []
+    ranked = config.data.baselines if config.data is not None else None
+    for baseline in (*config.baselines, *loggers, *(ranked or ())):
+        if baseline.name != ORACLE_LOGGER or baseline not in loggers:
+            unfitted(baseline)
+    if config.data is not None and not Path(config.data.path).exists():
+        raise DataError(f"data.path: there is no file or folder {config.data.path!r}")
+    environment = config.environment
+    for changed in ({}, environment.validation, environment.evaluation):
+        arguments = {**environment.arguments, **changed}
+        if config.data is None:
+            make_simulator(environment.id, 1, **arguments)
+        else:
+            _check_argument_names(environment.id, arguments)
+
+
+def _check_argument_names(env_id: str, arguments: dict[str, object]) -> None:
+    """Check what can be checked before the users are fitted."""
+    entries = {entry.env_id: entry for entry in describe_environments()}
+    if env_id not in entries:
+        raise UnknownNameError(
+            f"no environment is called {env_id!r}.{nearest_hint(env_id, entries)}"
+        )
+    known = entries[env_id].arguments
+    for name in arguments:
+        if name not in known:
+            raise UnknownNameError(f"{env_id} has no argument {name!r}.{nearest_hint(name, known)}")
+
+
+def _discard(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):  # other runs are beside it
+        path.parent.rmdir()
