@@ -74,7 +74,7 @@ class Catalogue:
     def _check(self) -> None:
         if self.n_items == 0:
             raise DataError("a catalogue needs at least one item, got none")
-        if self.topics.shape != (self.n_items,) or len(self.features) != self.n_items:
+        if self.topics.shape != (self.n_items,) or self.features.shape[:-1] != (self.n_items,):
             raise DataError(
                 f"topics and features need one row for each of {self.n_items} items, got shapes "
                 f"{self.topics.shape} and {self.features.shape}"

@@ -22,6 +22,7 @@ from rlrec.data.log_metadata import SCHEMA_VERSION, LogMetadata
 from rlrec.errors import (
     CatalogueMismatchError,
     DataError,
+    LogFormatError,
     PropensityError,
     UnknownNameError,
     nearest_hint,
@@ -87,6 +88,7 @@ class InteractionLog:
         """
         parts = LogParts(Path(path))
         log = cls(parts, parts.metadata, str(path))
+        log._check_columns()
         if catalogue is not None:
             log._check_catalogue(catalogue)
         log.check(catalogue)
@@ -238,6 +240,13 @@ class InteractionLog:
             if catalogue is not None:
                 self._check_items(block, first_row, catalogue)
             first_row += len(block["step"])
+
+    def _check_columns(self) -> None:
+        """Check that a log on disk has the columns of the schema."""
+        try:
+            arrange(next(self.blocks(n_rows=1)), self.metadata)
+        except (LogFormatError, UnknownNameError) as error:
+            raise LogFormatError(f"{self.name}: {error}") from error
 
     def _check_catalogue(self, catalogue: Catalogue) -> None:
         fingerprint = self.metadata.catalogue_fingerprint

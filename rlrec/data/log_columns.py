@@ -129,6 +129,8 @@ def _from_arrow(name: str, array: Any, metadata: LogMetadata) -> NDArray[Any]:
     shape: tuple[int, ...] = (array.type.list_size,)
     if name == "candidate_features" and metadata.candidate_shape is not None:
         shape = metadata.candidate_shape
+    if array.flatten().null_count:
+        raise LogFormatError(f"column {name!r} must have a value in every slot; some are missing")
     flat = np.array(array.flatten().to_numpy(zero_copy_only=False))
     return flat.reshape(len(array), *shape)
 
@@ -139,6 +141,8 @@ def _converted(name: str, values: NDArray[Any], slate_size: int) -> NDArray[Any]
         wanted = "integer or string" if rule.dtype is None else np.dtype(rule.dtype).name
         raise LogFormatError(f"column {name!r} must be {wanted}, got {values.dtype}")
     slots_wrong = rule.per_slot and values.shape[1:] != (slate_size,)
+    if values.dtype.kind == "O" and not all(isinstance(value, str) for value in values):
+        raise LogFormatError(f"column {name!r} must hold integers only or strings only")
     if values.ndim != 1 + rule.axes or slots_wrong:
         shape = f"(rows, {slate_size})" if rule.per_slot else f"{1 + rule.axes} axes"
         raise LogFormatError(f"column {name!r} must have shape {shape}, got {values.shape}")

@@ -63,7 +63,9 @@ class LogParts:
         """Yield the columns of one part at a time."""
         for part in self.paths:
             try:
-                yield from_table(pq.read_table(part), self.metadata)
+                yield from_table(
+                    pq.read_table(part, page_checksum_verification=True), self.metadata
+                )
             except (pa.ArrowException, OSError) as error:
                 raise _damaged(part, error) from error
 
@@ -77,7 +79,9 @@ class LogParts:
     def table(self) -> pa.Table:
         """Return the whole log as an Arrow table."""
         try:
-            return pa.concat_tables([pq.read_table(part) for part in self.paths])
+            return pa.concat_tables(
+                [pq.read_table(part, page_checksum_verification=True) for part in self.paths]
+            )
         except (pa.ArrowException, OSError) as error:
             raise _damaged(self.paths[0].parent, error) from error
 
@@ -110,7 +114,7 @@ def write_part(
     place = json.dumps([number, n_parts]).encode()
     table = table.replace_schema_metadata({**table.schema.metadata, _PLACE: place})
     path = folder / _PART.format(number)
-    pq.write_table(table, path, row_group_size=_ROW_GROUP)
+    pq.write_table(table, path, row_group_size=_ROW_GROUP, write_page_checksum=True)
     return path
 
 
@@ -166,7 +170,7 @@ def _part_paths(path: Path) -> list[Path]:
 
 def _open_part(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from error
 

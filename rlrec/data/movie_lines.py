@@ -156,4 +156,5 @@ def _checked_ids(source: RawFile, movies: list[_Movie]) -> Ints:
 def _rarest(flags: Bools) -> Ints:
     """Return, of each movie's genres, the one that fewest movies have; ties to the first."""
     n_movies = np.where(flags, flags.sum(axis=0), len(flags) + 1)
-    return np.argmin(n_movies, axis=1).astype(np.int64, copy=False)
+    rarest: Ints = n_movies.argmin(axis=1)
+    return rarest

@@ -111,8 +111,8 @@ def _find(path: Path) -> tuple[RawFile, list[RawFile], _Format]:
     for form in _FORMATS:
         source = named(files, form.ratings)
         if source is not None:
-            alone = source.path == path
-            return source, files_at(path.parent) if alone and path.parent else files, form
+            is_alone = source == RawFile(path)
+            return source, files_at(path.parent) if is_alone else files, form
     if len(files) == 1 and files[0].path == path and files[0].member is None:
         return files[0], files_at(path.parent), _sniffed(files[0])
     found = [str(file.member or file.path.name) for file in files[:6]]

@@ -61,4 +61,6 @@ def check_no_duplicates(
 def indexed(labels: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
     """Return the row number of each label among the sorted distinct ones, and those."""
     codes, distinct = pd.factorize(labels, sort=True)
-    return codes.astype(np.int64, copy=False), np.asarray(distinct)
+    distinct = np.asarray(distinct)
+    ids = distinct.astype(str) if distinct.dtype.kind == "O" else distinct
+    return codes.astype(np.int64, copy=False), ids

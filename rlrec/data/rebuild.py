@@ -84,4 +84,5 @@ def _topics(log: InteractionLog, catalogue: Catalogue | None, shape: HistoryShap
         raise CatalogueMismatchError(
             f"{log.name} shows item {slates.max()}, but the catalogue has {catalogue.n_items} items"
         )
-    return catalogue.topics[slates]
+    topics_shown: Ints = catalogue.topics[slates]
+    return topics_shown

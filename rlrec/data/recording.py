@@ -79,7 +79,8 @@ def record_log(
     _logger.info("recording %d steps of %d users", n_steps, recording.n_users)
     if path is None or recording.n_blocks == 1:
         blocks = list(recording.blocks())
-        log = InteractionLog.from_columns(_sorted(blocks), metadata)
+        rows = blocks[0] if len(blocks) == 1 else _sorted(blocks)
+        log = InteractionLog.from_columns(rows, metadata)
         if path is None:
             return log
         log.write(path, overwrite)
