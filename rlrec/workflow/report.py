@@ -108,8 +108,8 @@ def _returns(data: ReportData) -> str:
         "episode each, with the same random numbers, and showed its best slate (the logging policy "
         "drew as for the log). 0 is random slates, 1 the planning reference, which knows the "
         "users' true tastes. Intervals are 95 % over users: for returns the t interval of the "
-        "mean, for scores the delta method on paired users. They do not hold the chance of training: "
-        "that takes several seeds."
+        "mean, for scores the delta method on paired users. They do not hold the chance of "
+        "training: that takes several seeds."
     )
     return (
         "<section><h2>Returns</h2>"
