@@ -32,6 +32,8 @@ class RawFile(NamedTuple):
         Raises:
             DataError: The file is missing, damaged or empty.
         """
+        if not self.path.is_file():
+            raise DataError(f"{self.path}: expected a file, found nothing there")
         try:
             content = self._packed()
             if (self.member or self.path.name).endswith(".gz"):

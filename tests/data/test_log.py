@@ -138,7 +138,7 @@ def test_in_memory_loads_a_log_from_disk(folder: Path) -> None:
 def test_unknown_names_are_answered_with_the_nearest() -> None:
     made = make_log()
     assert made.has("slate") and not made.has("timestamp")
-    with pytest.raises(UnknownNameError, match="no column 'slates'. Did you mean 'slate'"):
+    with pytest.raises(UnknownNameError, match=r"no column 'slates'\. Did you mean 'slate'"):
         made.column("slates")
     with pytest.raises(UnknownNameError, match="Did you mean 'click'"):
         made.response("clicks")

@@ -114,7 +114,7 @@ def test_slates_name_positions_among_the_candidates(name: str) -> None:
         "candidate_features": np.zeros((12, 4, 3)),
     }[name]
     with pytest.raises(
-        LogFormatError, match="positions among the candidates.*row 0, position 0: 4"
+        LogFormatError, match=r"positions among the candidates.*row 0, position 0: 4"
     ):
         InteractionLog.from_columns({**columns(), name: offer}, METADATA)
 
@@ -122,5 +122,5 @@ def test_slates_name_positions_among_the_candidates(name: str) -> None:
 def test_observations_must_be_finite() -> None:
     profile = np.zeros((12, 3))
     profile[6, 2] = np.nan
-    with pytest.raises(LogFormatError, match="user must be finite.*row 6, position 2"):
+    with pytest.raises(LogFormatError, match=r"user must be finite.*row 6, position 2"):
         InteractionLog.from_columns({**columns(), "user": profile}, METADATA)

@@ -1,0 +1,179 @@
+"""Ratings in tables of your own."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rlrec.data import Ratings, load_ratings, load_table
+from rlrec.errors import ConfigError, DataError, UnknownNameError
+
+ROWS = ["who,what,stars,when", "ann,x1,4.5,100", "bob,x2,-1,90", "ann,x0,0,80"]
+NAMES = {"user": "who", "item": "what", "rating": "stars", "timestamp": "when"}
+
+
+def write_csv(folder: Path, *more: str, rows: list[str] = ROWS) -> Path:
+    path = folder / "ratings.csv"
+    path.write_text("\n".join([*rows, *more]) + "\n")
+    return path
+
+
+def load(path: Path, **more: Any) -> Ratings:
+    return load_table(path, **{**NAMES, **more})
+
+
+def assert_expected(ratings: Ratings) -> None:
+    np.testing.assert_array_equal(ratings.user_ids, ["ann", "bob"])
+    np.testing.assert_array_equal(ratings.user_index, [0, 1, 0])
+    np.testing.assert_array_equal(ratings.catalogue.item_ids, ["x0", "x1", "x2"])
+    np.testing.assert_array_equal(ratings.item_index, [1, 2, 0])
+    np.testing.assert_array_equal(ratings.values, [4.5, -1, 0])
+    assert ratings.timestamps is not None
+    np.testing.assert_array_equal(ratings.timestamps, [100, 90, 80])
+    assert ratings.catalogue.topic_names == ("all",)
+
+
+def test_csv_gzip_and_parquet_give_the_same_ratings(tmp_path: Path) -> None:
+    path = write_csv(tmp_path)
+    assert_expected(load(path))
+    packed = tmp_path / "ratings.csv.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert_expected(load(packed))
+    columns = {
+        "who": ["ann", "bob", "ann"],
+        "what": ["x1", "x2", "x0"],
+        "stars": [4.5, -1.0, 0.0],
+        "when": [100, 90, 80],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "ratings.parquet")
+    assert_expected(load(tmp_path / "ratings.parquet"))
+
+
+def test_ratings_and_times_may_be_left_out(tmp_path: Path) -> None:
+    ratings = load_table(write_csv(tmp_path), user="who", item="what")
+    np.testing.assert_array_equal(ratings.values, [1, 1, 1])
+    assert ratings.timestamps is None
+
+
+def test_integer_ids_stay_integers(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, rows=["u,i", "12,5", "7,5"])
+    ratings = load_table(path, user="u", item="i")
+    assert ratings.user_ids.dtype == np.int64
+    np.testing.assert_array_equal(ratings.user_ids, [7, 12])
+
+
+def test_dates_become_unix_seconds(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, rows=["u,i,t", "1,1,1970-01-02 00:00:01", "1,2,1970-01-01 00:01:00"])
+    ratings = load_table(path, user="u", item="i", timestamp="t")
+    assert ratings.timestamps is not None
+    np.testing.assert_array_equal(ratings.timestamps, [86_401, 60])
+
+
+def test_whole_seconds_may_be_written_as_decimals(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, rows=["u,i,t", "1,1,10.0", "1,2,9.0"])
+    ratings = load_table(path, user="u", item="i", timestamp="t")
+    assert ratings.timestamps is not None
+    np.testing.assert_array_equal(ratings.timestamps, [10, 9])
+
+
+def test_ratings_with_string_ids_become_a_log(tmp_path: Path) -> None:
+    log = load(write_csv(tmp_path)).to_log()
+    np.testing.assert_array_equal(log.column("user_id"), ["ann", "ann", "bob"])
+    log.write(tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("eve,x1,good,70", "line 5, column 'stars': expected a number, found 'good'"),
+        ("eve,x1,,70", "line 5, column 'stars': expected a value, found an empty field or NaN"),
+        ("eve,x1,nan,70", "line 5, column 'stars': expected a value, found an empty field or NaN"),
+        ("eve,x1,inf,70", "line 5, column 'stars': expected a number, found inf"),
+        (",x1,3,70", "line 5, column 'who': expected a value, found an empty field"),
+        ("eve,,3,70", "line 5, column 'what': expected a value, found an empty field"),
+        ("eve,x1,3,", "line 5, column 'when': expected a value, found an empty field"),
+        ("eve,x1,3,7.5", r"line 5, column 'when': expected whole seconds, found 7\.5"),
+        ("eve,x1,3,noon", "line 5, column 'when': expected a number, found 'noon'"),
+        ("eve,x1,3", "line 5: expected 4 fields separated by ',', found 3"),
+        ("", "line 5, column 'who': expected a value, found an empty field"),
+        ("bob,x2,3,90", "line 5, column 'who': repeats the user, item, time of .*line 3"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(DataError, match=rf"ratings\.csv, {message}"):
+        load(write_csv(tmp_path, line, "eve,x0,3,60"))
+
+
+def test_a_rating_off_the_scale_is_refused(tmp_path: Path) -> None:
+    assert len(load(write_csv(tmp_path), scale=(-1, 5))) == 3
+    with pytest.raises(DataError, match="line 3, column 'stars': expected a rating of 0 to 5"):
+        load(write_csv(tmp_path), scale=(0, 5))
+
+
+def test_an_id_of_another_type_is_refused(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, rows=["u,i", "1,5", "2,5", "ann,5"])
+    with pytest.raises(DataError, match=r"line 4, column 'u': expected an integer.*'ann'"):
+        load_table(path, user="u", item="i")
+    path = write_csv(tmp_path, rows=["u,i", "1.5,5", "2.5,5"])
+    with pytest.raises(DataError, match="column 'u': expected integers or strings, found double"):
+        load_table(path, user="u", item="i")
+
+
+def test_an_unknown_column_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"no column 'star'\. Did you mean 'stars'"):
+        load(write_csv(tmp_path), rating="star")
+
+
+def test_a_wrong_delimiter_is_named(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, rows=[row.replace(",", ";") for row in ROWS])
+    with pytest.raises(DataError, match=r"line 1: .* separated by ','.*delimiter=';'"):
+        load(path)
+    assert_expected(load(path, delimiter=";"))
+    with pytest.raises(ConfigError, match="one character"):
+        load(path, delimiter="::")
+
+
+def test_repeats_without_times_are_refused(tmp_path: Path) -> None:
+    path = write_csv(tmp_path, "ann,x1,3,70")
+    with pytest.raises(
+        DataError, match=r"line 5, column 'who': repeats the user, item of .*line 2"
+    ):
+        load_table(path, user="who", item="what")
+
+
+def test_missing_empty_and_damaged_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere\.csv: expected a file, found nothing there"):
+        load(tmp_path / "nowhere.csv")
+    with pytest.raises(DataError, match=r"nowhere\.parquet: expected a whole Parquet file"):
+        load(tmp_path / "nowhere.parquet")
+    with pytest.raises(DataError, match="at least one row"):
+        load(write_csv(tmp_path, rows=ROWS[:1]))
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(DataError, match=r"empty\.csv: expected at least one line"):
+        load(tmp_path / "empty.csv")
+    pq.write_table(pa.table({"who": [1]}), tmp_path / "cut.parquet")
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "cut.parquet").read_bytes()[:-20])
+    with pytest.raises(DataError, match=r"cut\.parquet: expected a whole Parquet file"):
+        load(tmp_path / "cut.parquet")
+
+
+def test_rows_of_parquet_are_counted_from_0(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.parquet"
+    pq.write_table(pa.table({"u": ["a", "b"], "i": ["x", None]}), path)
+    with pytest.raises(DataError, match="row 1, column 'i': expected a value"):
+        load_table(path, user="u", item="i")
+
+
+def test_load_ratings_takes_named_columns_as_a_table(tmp_path: Path) -> None:
+    assert_expected(load_ratings(write_csv(tmp_path), **NAMES))
+
+
+def test_load_ratings_takes_anything_else_as_movielens(tmp_path: Path) -> None:
+    (tmp_path / "u.data").write_text("1\t2\t3\t881250949\n")
+    assert load_ratings(tmp_path).n_users == 1
+    with pytest.raises(DataError, match="argument `expect`"):
+        load_ratings(tmp_path, expect=(2, 1, 1))
