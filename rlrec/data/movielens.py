@@ -67,7 +67,8 @@ def load_movielens(path: str | Path, expect: tuple[int, int, int] | None = None)
     Known are `u.data` with `u.item`, `ratings.dat` with `movies.dat`, and `ratings.csv` with
     `movies.csv`, each also gzipped or inside a zip archive. Without the file of movies, the
     catalogue is what was rated, with one topic "all". The counts are checked against `expect`, else
-    against `u.info` beside the file, else against the official set that name or size point to.
+    against `u.info` beside the file, else against the official set that the folder's name or the
+    sizes point to.
 
     Args:
         path: A folder, a `.zip`, or a file of ratings.
@@ -167,16 +168,27 @@ def _expected(
     """Return the counts there must be and who says so; None if nobody does."""
     if expect is not None:
         return Counts(*expect), "the argument `expect`"
+    if source.name not in [form.ratings for form in _FORMATS]:
+        return None  # such as u1.base, a part of a set
     info = named(beside, "u.info")
     if info is not None and source.name == "u.data":
         return _counts_of_info(info, ratings), str(info)
-    place = f"{source.path.parent.name}/{source}".lower()
+    found = _counts_of(ratings)
+    folders = {source.path.parent.name.lower(), source.path.stem.lower()}
     for name, counts in OFFICIAL_COUNTS.items():
-        is_named = re.search(rf"{name}(?![0-9a-z])", place) is not None
-        nearest = 0.5 if is_named else 0.999  # of the official number of ratings
-        if nearest <= len(ratings) / counts.n_ratings <= 1 / nearest:
+        if _is_near(found, counts) or (name in folders and found.n_ratings > counts.n_ratings / 2):
             return counts, f"the official {name}"
     return None
+
+
+def _counts_of(ratings: Ratings) -> Counts:
+    return Counts(len(ratings), ratings.n_users, ratings.n_rated_items)
+
+
+def _is_near(found: Counts, official: Counts) -> bool:
+    """Return whether all counts are within 1 % of the official ones, but for a user or two."""
+    pairs = zip(found, official, strict=True)
+    return all(abs(ours - theirs) <= max(0.01 * theirs, 2) for ours, theirs in pairs)
 
 
 def _counts_of_info(info: RawFile, ratings: Ratings) -> Counts:
@@ -193,7 +205,7 @@ def _counts_of_info(info: RawFile, ratings: Ratings) -> Counts:
 
 
 def _check_counts(ratings: Ratings, source: RawFile, expected: tuple[Counts, str] | None) -> None:
-    found = Counts(len(ratings), ratings.n_users, ratings.n_rated_items)
+    found = _counts_of(ratings)
     if expected is not None and expected[0] != found:
         counts, by = expected
         raise DataError(

@@ -324,19 +324,26 @@ def test_counts_in_u_info_are_checked_unless_others_are_given(tmp_path: Path) ->
         load_movielens(folder)
 
 
-@pytest.mark.parametrize(("folder", "n_official"), [("ml-9z", 7), ("other", 4)])
+@pytest.mark.parametrize(("folder", "n_official"), [("ml-9z", 7), ("other", 6)])
 def test_name_or_size_of_an_official_set_ask_for_its_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, n_official: int
 ) -> None:
-    monkeypatch.setattr(movielens, "OFFICIAL_COUNTS", {"ml-9z": Counts(n_official, 9, 3)})
+    monkeypatch.setattr(movielens, "OFFICIAL_COUNTS", {"ml-9z": Counts(n_official, 5, 3)})
     with pytest.raises(DataError, match=f"expected {n_official} ratings.* official ml-9z"):
         load_movielens(write_set(tmp_path / folder))
+
+
+def test_a_part_of_a_set_need_not_have_its_counts(tmp_path: Path) -> None:
+    folder = write_set(tmp_path)
+    (folder / "u.info").write_text("30 users\n4 items\n40 ratings\n")
+    (folder / "u.data").rename(folder / "u1.base")
+    assert len(load_movielens(folder / "u1.base")) == 4
 
 
 def test_another_name_and_size_ask_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(movielens, "OFFICIAL_COUNTS", {"ml-9z": Counts(7, 9, 3)})
+    monkeypatch.setattr(movielens, "OFFICIAL_COUNTS", {"ml-9z": Counts(7, 5, 3)})
     assert len(load_movielens(write_set(tmp_path / "other"))) == 4
 
 
