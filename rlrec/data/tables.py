@@ -88,7 +88,7 @@ class _Table:
         column = self._column(name)
         if pa.types.is_integer(column.type):
             return self._numpy(column.cast(pa.int64()))
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        if _is_text(column.type):
             if not self._is_parquet:
                 self._check_one_kind(name, column)
             return self._numpy(column)
@@ -129,8 +129,10 @@ class _Table:
                 f"{self._path} has no column {name!r}.{nearest_hint(name, names)}"
             )
         column = self._table.column(name)
+        if pa.types.is_dictionary(column.type):  # what pandas makes of a categorical
+            column = column.cast(column.type.value_type)
         missing = column.is_null()
-        if pa.types.is_string(column.type):
+        if _is_text(column.type):
             missing = pc.or_(missing, pc.equal(pc.fill_null(column, ""), ""))
         if pc.any(missing).as_py():
             row = pc.index(missing, True).as_py()
@@ -161,6 +163,10 @@ class _Table:
 
     def _numpy(self, column: pa.ChunkedArray) -> NDArray[Any]:
         return np.asarray(column.to_numpy())
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _parquet(path: Path) -> pa.Table:

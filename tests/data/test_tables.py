@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -165,6 +166,18 @@ def test_rows_of_parquet_are_counted_from_0(tmp_path: Path) -> None:
     path = tmp_path / "ratings.parquet"
     pq.write_table(pa.table({"u": ["a", "b"], "i": ["x", None]}), path)
     with pytest.raises(DataError, match="row 1, column 'i': expected a value"):
+        load_table(path, user="u", item="i")
+
+
+@pytest.mark.parametrize("dtype", ["str", "category"])
+def test_ids_written_by_pandas_are_read(tmp_path: Path, dtype: str) -> None:
+    path = tmp_path / "ratings.parquet"
+    frame = pd.DataFrame({"u": ["b", "a"], "i": ["y", "x"]}).astype(dtype)
+    frame.to_parquet(path)
+    np.testing.assert_array_equal(load_table(path, user="u", item="i").user_ids, ["a", "b"])
+    frame["u"] = frame["u"].astype("str").replace("a", "")
+    frame.to_parquet(path)
+    with pytest.raises(DataError, match="row 1, column 'u': expected a value, found an empty"):
         load_table(path, user="u", item="i")
 
 
