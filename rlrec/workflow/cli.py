@@ -71,7 +71,8 @@ def run(
         if resume is not None:
             folder = open_run(resume, config, overrides or [], output)
         else:
-            words = ["rlrec", "run", str(config), *(f"--set={text}" for text in overrides or [])]
+            words = ["rlrec", "run", str(config)]
+            words += [word for text in overrides or [] for word in ("--set", text)]
             folder = prepare_run(config, overrides or [], output, shlex.join(words))
     with (
         one_line_errors(f"Go on with: rlrec run --resume {shlex.quote(str(folder.path))}"),

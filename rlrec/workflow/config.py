@@ -48,6 +48,17 @@ class BaselineConfig(_Section):
 Baselines = Annotated[tuple[BaselineConfig, ...], Field(strict=False)]
 
 
+class RankingConfig(_Section):
+    """Baselines ranked on held-out ratings."""
+
+    split: Literal["leave_one_out", "positive_by_time"]
+    """Which ratings are held out, as in `rlrec.data`."""
+    k: Count = 10
+    """Length of the ranked lists that are judged."""
+    baselines: Baselines | None = None
+    """By default the baselines of the run."""
+
+
 class DataConfig(_Section):
     """Real ratings, for users that are fitted instead of invented."""
 
@@ -55,12 +66,11 @@ class DataConfig(_Section):
     """File or folder in a format that `rlrec.data.load_ratings` tells from the files."""
     columns: Settings = {}
     """Its other arguments, such as the names of columns of a table."""
-    split: Literal["both", "leave_one_out", "positive_by_time", "none"] = "both"
-    """On which splits the baselines are ranked."""
-    k: Count = 10
-    """Length of the ranked lists that are judged."""
-    baselines: Baselines | None = None
-    """Ranked on the splits; by default the baselines of the run."""
+    rankings: Annotated[tuple[RankingConfig, ...], Field(strict=False)] = (
+        RankingConfig(split="leave_one_out"),
+        RankingConfig(split="positive_by_time"),
+    )
+    """How well baselines rank held-out ratings; one table each."""
     users: Settings = {}
     """Settings of `rlrec.envs.fit_users`."""
 

@@ -35,7 +35,7 @@ def describe_data(context: StageContext) -> Results:
     context.reporter.say(f"    {ratings.summary()}")
     rankings = list(_rankings(context, data, ratings))
     pd.DataFrame(rankings).to_csv(context.path / "ranking.csv", index=False)
-    return {"summary": ratings.summary(), "k": data.k, "rankings": rankings}
+    return {"summary": ratings.summary(), "rankings": rankings}
 
 
 def make_environment(context: StageContext) -> Results:
@@ -63,29 +63,31 @@ def ratings_of(data: DataConfig) -> Ratings:
 
 
 def _rankings(context: StageContext, data: DataConfig, ratings: Ratings) -> Iterator[Results]:
-    baselines = context.config.baselines if data.baselines is None else data.baselines
-    splits = [name for name in _SPLITS if data.split in ("both", name)]
     advance = context.reporter.task("ranking held-out ratings")
-    total = len(splits) * len(baselines)
-    for number, name in enumerate(splits):
-        known, held_out = _matrices(ratings, _SPLITS[name](ratings))
-        for place, baseline in enumerate(baselines):
-            yield {
-                "split": name,
-                "baseline": baseline.title,
-                **_rank(baseline, known, held_out, data.k),
-            }
-            advance(number * len(baselines) + place + 1, total)
+    orders = [
+        (ranking, baseline)
+        for ranking in data.rankings
+        for baseline in ranking.baselines or context.config.baselines
+    ]
+    matrices = {
+        ranking.split: _matrices(ratings, _SPLITS[ranking.split](ratings))
+        for ranking in data.rankings
+    }
+    for number, (ranking, baseline) in enumerate(orders, start=1):
+        metrics = _rank(baseline, *matrices[ranking.split], ranking.k)
+        yield {"split": ranking.split, "baseline": baseline.title, "k": ranking.k, **metrics}
+        advance(number, len(orders))
 
 
 def _matrices(
     ratings: Ratings, split: Split
 ) -> tuple[csr_matrix[np.float64], csr_matrix[np.float64]]:
-    """Return what users are known to have and what is held out, over the items of the split."""
-    known_rows = np.concatenate([split.train, split.valid])
-    items = np.unique(ratings.item_index[np.concatenate([known_rows, split.test])])
-    known = ratings.matrix(known_rows, binary=True)[:, items]
-    return known, ratings.matrix(split.test, binary=True)[:, items]
+    """Return what is known and what is held out, over the users and items of the split."""
+    known = np.concatenate([split.train, split.valid])
+    rows = np.concatenate([known, split.test])
+    users, items = np.unique(ratings.user_index[rows]), np.unique(ratings.item_index[rows])
+    whole = [ratings.matrix(part, binary=True) for part in (known, split.test)]
+    return whole[0][users][:, items], whole[1][users][:, items]
 
 
 def _rank(

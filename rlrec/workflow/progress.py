@@ -101,6 +101,10 @@ class Bars:
         """Write one line above the bars."""
         self._console.print(line, markup=False, highlight=False)
 
+    def refresh(self) -> None:
+        """Draw the bars now."""
+        self._progress.refresh()
+
     def task(self, title: str) -> Advance:
         """Add a bar; it goes when its work is done."""
         bar = self._progress.add_task(title, total=None)

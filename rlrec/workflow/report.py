@@ -75,8 +75,9 @@ def _head(data: ReportData) -> str:
     verdict = judge(data.rollouts)
     environment = data.environment
     log = data.log
-    kicker = f"{data.config.name} · {data.config.environment.id} · {data.card.get('started', '')}"
-    details = " ".join(verdict.details)
+    started = str(data.card.get("started", "")).replace("T", " ")
+    kicker = f"{data.config.name} · {data.config.environment.id} · {started}"
+    details = " ".join([*verdict.details, *_nothing_gained(data)])
     facts = (
         (f"{environment['n_choices']:,}", "items to choose from"),
         (f"{environment['slate_size']}", "items in a slate"),
@@ -92,6 +93,16 @@ def _head(data: ReportData) -> str:
         f'<header><p class="kicker">{escape(kicker)}</p><h1>{escape(verdict.headline)}</h1>'
         f'<p>{escape(details)}</p></header><div class="facts">{boxes}</div>'
     )
+
+
+def _nothing_gained(data: ReportData) -> list[str]:
+    """Say so where the agent that was kept is the pretrained one."""
+    if data.best_interactions > 0:
+        return []
+    return [
+        "Fine-tuning did not improve the return of the validation users: the agent that was kept "
+        "is the pretrained one."
+    ]
 
 
 def _returns(data: ReportData) -> str:
@@ -232,8 +243,9 @@ def _rankings(data: ReportData) -> str:
         for split in dict.fromkeys(row["split"] for row in rankings)
     ]
     note = (
-        f"{data.data['summary']} Ranked lists of {data.data['k']} from the whole catalogue without "
-        "the items a user is known to have; held-out ratings count as relevant. Means over users."
+        f"{data.data['summary']}. Ranked lists of k items from the whole catalogue without those "
+        "a user is known to have; the held-out items count as relevant. Means over users; the best "
+        "of each column in bold."
     )
     return (
         "<section><h2>Baselines on the real ratings</h2>"
@@ -261,7 +273,7 @@ def _number(value: float | int | None) -> str:
 
 
 def _is_quality(metric: str) -> bool:
-    return metric not in ("n_users", "gini", "coverage", "novelty", "diversity")
+    return metric not in ("k", "n_users", "gini", "coverage", "novelty", "diversity")
 
 
 def _assumptions(data: ReportData) -> str:

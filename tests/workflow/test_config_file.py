@@ -126,7 +126,12 @@ def test_several_problems_are_told_as_the_first_and_a_count(config_file: Path) -
 def test_overrides_replace_values_and_are_read_as_yaml(config_file: Path) -> None:
     config = load_config(
         config_file,
-        ["logging.n_steps=7", "baselines.0.settings.factors=8", "data.path=ml", "agent.settings={}"],
+        [
+            "logging.n_steps=7",
+            "baselines.0.settings.factors=8",
+            "data.path=ml",
+            "agent.settings={}",
+        ],
     )
     assert config.logging.n_steps == 7
     assert config.baselines[0].settings == {"regularisation": 0.01, "factors": 8}

@@ -54,7 +54,8 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [("{", "damaged, not readable as JSON"), ("[]", "must hold a JSON object")]
+    ("content", "words"),
+    [("{", "damaged, not readable as JSON"), ("[]", "must hold a JSON object")],
 )
 def test_a_damaged_card_is_refused(folder: RunFolder, content: str, words: str) -> None:
     (folder.path / "run.json").write_text(content)
