@@ -2,7 +2,7 @@
 
 import gzip
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -170,7 +170,7 @@ def test_rows_of_parquet_are_counted_from_0(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["str", "category"])
-def test_ids_written_by_pandas_are_read(tmp_path: Path, dtype: str) -> None:
+def test_ids_written_by_pandas_are_read(tmp_path: Path, dtype: Literal["str", "category"]) -> None:
     path = tmp_path / "ratings.parquet"
     frame = pd.DataFrame({"u": ["b", "a"], "i": ["y", "x"]}).astype(dtype)
     frame.to_parquet(path)
