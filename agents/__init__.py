@@ -1,0 +1,15 @@
+"""Agents that show slates: SlateQ, with the policies every study compares against."""
+
+from rlrec.agents.slate_q import SlateQ, SlateQConfig
+from rlrec.envs.oracles import MyopicOracle, PlanningReference
+from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
+
+__all__ = [
+    "MixturePolicy",
+    "MyopicOracle",
+    "PlanningReference",
+    "RandomPolicy",
+    "SlatePolicy",
+    "SlateQ",
+    "SlateQConfig",
+]

@@ -1,0 +1,177 @@
+"""Transitions with the choice of each slate: from interaction and from a log."""
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.buffers import DictReplayBuffer
+from torch import Tensor
+
+from rlrec.agents.networks import TensorDict
+from rlrec.arrays import Ints
+from rlrec.errors import DataError
+
+_SHOWN_RESPONSE = "last_response"
+
+
+class SlateBatch(NamedTuple):
+    """Transitions of B users."""
+
+    observations: TensorDict
+    slates: Tensor
+    """Shape (B, K)."""
+    choices: Tensor
+    """Shape (B,). Slot responded to; K for none."""
+    rewards: Tensor
+    """Shape (B,). Discounted sum over the steps to `next_observations`."""
+    next_observations: TensorDict
+    next_discounts: Tensor
+    """Shape (B,). Weight of the value of `next_observations`: 0 where the user left, else the
+    discount to the power of the steps in between."""
+
+
+def choices_of(responses: NDArray[np.float32]) -> Ints:
+    """Return the first slot responded to in (B, K, R) responses, K where there is none."""
+    responded = responses[..., 0] > 0
+    none = ~responded.any(axis=-1)
+    return np.where(none, responded.shape[-1], responded.argmax(axis=-1)).astype(np.int64)
+
+
+class SlateReplayBuffer(DictReplayBuffer):
+    """SB3's dictionary buffer that also keeps which slot was responded to.
+
+    The slot is read from `last_response` of the next observation, so any environment that observes
+    what came back can fill it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if _SHOWN_RESPONSE not in self.observations:
+            raise DataError(
+                f"SlateQ learns from the response to each slate: the environment must observe "
+                f"{_SHOWN_RESPONSE!r}, got {sorted(self.observations)}"
+            )
+        self.choices = np.zeros((self.buffer_size, self.n_envs), np.int64)
+
+    def add(self, obs: Any, next_obs: Any, *args: Any, **kwargs: Any) -> None:
+        """Add one transition of every user."""
+        self.choices[self.pos] = choices_of(next_obs[_SHOWN_RESPONSE])
+        super().add(obs, next_obs, *args, **kwargs)
+
+    def sample_slates(self, batch_size: int, rng: np.random.Generator) -> SlateBatch:
+        """Return transitions drawn uniformly with replacement."""
+        filled = self.buffer_size if self.full else self.pos
+        rows = rng.integers(filled, size=batch_size)
+        users = rng.integers(self.n_envs, size=batch_size)
+        dones = self.dones[rows, users] * (1.0 - self.timeouts[rows, users])
+        return SlateBatch(
+            {key: self.to_torch(array[rows, users]) for key, array in self.observations.items()},
+            self.to_torch(self.actions[rows, users]).long(),
+            self.to_torch(self.choices[rows, users]),
+            self.to_torch(self.rewards[rows, users]),
+            {
+                key: self.to_torch(array[rows, users])
+                for key, array in self.next_observations.items()
+            },
+            self.to_torch(dones),
+        )
+
+
+class LoggedTransitions:
+    """The transitions of a log in memory, ready to be drawn.
+
+    Steps cut off by a time limit have no next observation in a log and are left out.
+
+    Args:
+        observations: Observation before each of n rows.
+        slates: Shape (n, K).
+        responses: Shape (n, K, R).
+        rewards: Shape (n,).
+        terminated: Shape (n,).
+        is_last: Shape (n,). Whether a row is the last of its episode.
+        discount: Weight of the reward one step ahead.
+        device: Where batches go.
+    """
+
+    def __init__(
+        self,
+        observations: dict[str, NDArray[Any]],
+        slates: Ints,
+        responses: NDArray[np.float32],
+        rewards: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+        is_last: NDArray[np.bool_],
+        discount: float,
+        device: torch.device,
+    ) -> None:
+        def tensor(array: NDArray[Any]) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+        self._observations = {key: tensor(array) for key, array in observations.items()}
+        self._slates = tensor(slates)
+        self._choices = tensor(choices_of(responses))
+        ends = np.flatnonzero(is_last)
+        self._end = np.repeat(ends, np.diff(ends, prepend=-1))  # last row of each row's episode
+        self._terminated = terminated
+        self._sums = _discounted_sums(rewards, is_last, discount)
+        self._discount = discount
+        self._whole = np.flatnonzero(terminated[self._end])
+        self._usable = np.flatnonzero(terminated | ~is_last)
+        if self._usable.size == 0:
+            raise DataError("a log to learn from needs a step that is followed by another, got none")
+
+    def __len__(self) -> int:
+        return int(self._usable.size)
+
+    def sample(
+        self, batch_size: int, rng: np.random.Generator, n_steps: int | None
+    ) -> SlateBatch:
+        """Return transitions of `n_steps` steps drawn uniformly with replacement.
+
+        Args:
+            batch_size: B.
+            rng: Source of chance.
+            n_steps: Steps from one observation to the next, fewer where the episode ends; None for
+                all to the end of the visit (only visits that ended within the log are then drawn).
+        """
+        rows = self._whole if n_steps is None and self._whole.size else self._usable
+        drawn = rows[rng.integers(rows.size, size=batch_size)]
+        ends = self._end[drawn]
+        stops = ends + 1 if n_steps is None else np.minimum(drawn + n_steps, ends + 1)
+        # A visit cut off by the log has no observation after its last row: stop at that row.
+        stops = np.where((stops > ends) & ~self._terminated[ends], ends, stops)
+        powers = self._discount ** (stops - drawn)
+        beyond = np.where(stops > ends, 0.0, self._sums[np.minimum(stops, len(self._sums) - 1)])
+        following = torch.from_numpy(np.minimum(stops, ends))
+        at = torch.from_numpy(drawn)
+        return SlateBatch(
+            {key: array[at] for key, array in self._observations.items()},
+            self._slates[at],
+            self._choices[at],
+            self._float(self._sums[drawn] - powers * beyond),
+            {key: array[following] for key, array in self._observations.items()},
+            self._float(np.where(stops > ends, 0.0, powers)),
+        )
+
+    def _float(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array.astype(np.float32)).to(self._slates.device)
+
+
+def _discounted_sums(
+    rewards: NDArray[np.float64], is_last: NDArray[np.bool_], discount: float
+) -> NDArray[np.float64]:
+    """Return the discounted reward from each row to the last row of its episode."""
+    ends = np.flatnonzero(is_last)
+    lengths = np.diff(ends, prepend=-1)
+    episode = np.repeat(np.arange(ends.size), lengths)
+    before_end = ends[episode] - np.arange(len(rewards))
+    order = np.argsort(before_end, kind="stable")
+    starts = np.searchsorted(before_end[order], np.arange(lengths.max() + 1))
+    sums, following = np.zeros(len(rewards)), np.zeros(ends.size)
+    for start, stop in pairwise(starts):  # all episodes at once, from their ends backwards
+        rows = order[start:stop]
+        following[episode[rows]] = rewards[rows] + discount * following[episode[rows]]
+        sums[rows] = following[episode[rows]]
+    return sums

@@ -1,0 +1,368 @@
+"""SlateQ: values of single items, learned from slates."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import maybe_make_env
+from stable_baselines3.common.noise import ActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, PyTorchObs, Schedule
+from stable_baselines3.common.utils import polyak_update
+from torch import Tensor
+from torch.nn import functional as F
+
+from rlrec.agents.logged import logged_transitions
+from rlrec.agents.networks import ItemKnowledge, ItemScorer, Scores, TensorDict
+from rlrec.agents.replay import SlateBatch, SlateReplayBuffer
+from rlrec.agents.slate_value import best_slates, blank_repeats
+from rlrec.arrays import Floats, Floats32, Ints, Observations
+from rlrec.data.catalogue import Catalogue
+from rlrec.data.log import InteractionLog
+from rlrec.errors import ConfigError
+from rlrec.policy import RandomPolicy, n_users_of
+from rlrec.slates import SlateDraw
+
+Progress = Callable[[int, int], None]
+_BLOCK = 2048  # users scored at once by `act`
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlateQConfig:
+    """Settings of `SlateQ`."""
+
+    discount: float = 0.99
+    """Weight of the value one step ahead, in 0..1."""
+    learning_rate: float = 1e-3
+    """Step size of Adam, above 0."""
+    batch_size: int = 256
+    """Transitions an update, 1 or more."""
+    buffer_size: int = 200_000
+    """Transitions kept from interaction."""
+    learning_starts: int = 5_000
+    """Interactions before the first update of `learn`."""
+    updates_per_transition: float = 1 / 16
+    """Updates of `learn` for each transition."""
+    target_rate: float = 0.005
+    """Share by which the target network follows after each update, in (0, 1]."""
+    exploration_start: float = 1.0
+    """Share of users shown a random slate when `learn` starts without pretraining."""
+    exploration_end: float = 0.05
+    """The same once exploration has shrunk, and throughout after pretraining."""
+    exploration_share: float = 0.3
+    """Part of `learn` over which exploration shrinks."""
+    value_scale: float = 50.0
+    """Values are learned in this unit of return; a typical return / 5 serves."""
+    item_size: int = 32
+    """Length of an item's vector."""
+    hidden: int = 256
+    """Width of the two hidden layers."""
+    search_rounds: int = 4
+    """Rounds of the slate search when acting; four are exact in nearly all cases."""
+    target_rounds: int = 2
+    """Rounds of the slate search in the targets of updates."""
+    n_steps: int = 1
+    """Steps followed before the value of the best slate takes over, 1 or more; above 1 the slates
+    shown in between count as if they were the agent's own."""
+    warmup_share: float = 0.25
+    """Part of `pretrain` that learns from returns seen in the log, before bootstrapping."""
+    learns_nothing: bool = True
+    """Learn the value of showing a slate from which nothing is taken; False fixes it at 0."""
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "batch_size", "buffer_size", "value_scale", "target_rate"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} of SlateQ must be above 0, got {getattr(self, name)!r}")
+        for name in ("discount", "target_rate", "exploration_start", "exploration_end"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} of SlateQ must lie in 0..1, got {getattr(self, name)!r}")
+
+
+class SlateQPolicy(BasePolicy):
+    """Networks of SlateQ: item values, their slow copy, and the choice model."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        action_space: spaces.MultiDiscrete,
+        lr_schedule: Schedule,
+        items: ItemKnowledge,
+        config: SlateQConfig,
+    ) -> None:
+        super().__init__(observation_space, action_space)
+        n_choices = int(action_space.nvec[0])
+        self.slate_size = len(action_space.nvec)
+        self.rounds = config.search_rounds
+        self.learns_nothing = config.learns_nothing
+
+        def scorer() -> ItemScorer:
+            return ItemScorer(observation_space, n_choices, items, config.item_size, config.hidden)
+
+        self.values = scorer()
+        self.target = scorer()
+        self.target.load_state_dict(self.values.state_dict())
+        self.target.requires_grad_(False)
+        self.choice = scorer()
+        learned = [*self.values.parameters(), *self.choice.parameters()]
+        self.optimizer = torch.optim.Adam(learned, lr=lr_schedule(1), fused=True)
+
+    def best_slates(
+        self, net: ItemScorer, observations: TensorDict, rounds: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return the best slate under `net` and its value, in units of `value_scale`."""
+        choice, values = self.choice(observations), net(observations)
+        logits = choice.of_all()
+        top = torch.maximum(logits.amax(dim=1), choice.nothing)
+        weights, null_weight = (logits - top[:, None]).exp_(), (choice.nothing - top).exp_()
+        null_value = self.null_value(values)
+        return best_slates(
+            weights, values.of_all(), null_weight, null_value, self.slate_size, rounds
+        )
+
+    def null_value(self, values: Scores) -> Tensor:
+        """Return q(s, nothing), (B,)."""
+        return values.nothing if self.learns_nothing else torch.zeros_like(values.nothing)
+
+    def forward(self, obs: PyTorchObs, deterministic: bool = True) -> Tensor:
+        """Return the best slate of each user, (B, K)."""
+        return self._predict(obs, deterministic)
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> Tensor:
+        assert isinstance(observation, dict)
+        return self.best_slates(self.values, observation, self.rounds)[0]
+
+
+class SlateQ(OffPolicyAlgorithm):
+    """Q-learning for slates from which a user takes at most one item.
+
+    The value of a slate is the expectation over what is taken,
+    `Q(s, A) = sum of P(i | s, A) q(s, i)` over the items of A and nothing, and q is learned from what
+    was taken: `q(s, i) <- r + discount * (1 - left) * max over A' of Q_target(s', A')`. The choice
+    probabilities come from a conditional logit `P(i | s, A) = v(s, i) / (v(s, 0) + sum of v(s, j))`,
+    fitted to the same transitions. The best slate is exact (parametric search). Taking nothing has a
+    learned value of its own, since it leads to a next state like everything else.
+
+    Works with users who take at most one item a slate; of several responses the first counts.
+
+    Args:
+        env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or an environment's name. It must
+            observe `last_response`.
+        config: Settings.
+        item_factors: Shape (N, F). Factors of a collaborative-filtering model, known to the networks
+            from the start; None for none.
+        catalogue: The items; by default that of `env`, if it has one.
+        seed: Seed of networks, exploration and sampling.
+        tensorboard_log: Folder for TensorBoard, or None.
+        verbose: As in stable-baselines3.
+        device: As in stable-baselines3.
+
+    Reference:
+        Ie et al., 2019, "SlateQ: A Tractable Decomposition for Reinforcement Learning with
+        Recommendation Sets".
+
+    Stability: experimental.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"SlateQPolicy": SlateQPolicy}
+    policy: SlateQPolicy
+
+    def __init__(
+        self,
+        env: GymEnv | str | None,
+        config: SlateQConfig | None = None,
+        *,
+        item_factors: Floats32 | None = None,
+        catalogue: Catalogue | None = None,
+        seed: int = 0,
+        tensorboard_log: str | None = None,
+        verbose: int = 0,
+        device: torch.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        self.config = config or SlateQConfig()
+        env = maybe_make_env(env, verbose) if isinstance(env, str) else env
+        catalogue = catalogue or getattr(getattr(env, "simulator", None), "catalogue", None)
+        features = None if catalogue is None else catalogue.features
+        self.items = ItemKnowledge(features, item_factors)
+        self.catalogue = catalogue
+        self.n_pretraining_updates = 0
+        n_users = getattr(env, "num_envs", 1)
+        updates = max(1, round(n_users * self.config.updates_per_transition))
+        super().__init__(
+            SlateQPolicy,
+            env,  # type: ignore[arg-type]
+            self.config.learning_rate,
+            buffer_size=self.config.buffer_size,
+            learning_starts=self.config.learning_starts,
+            batch_size=self.config.batch_size,
+            tau=self.config.target_rate,
+            gamma=self.config.discount,
+            train_freq=1,
+            gradient_steps=updates,
+            replay_buffer_class=SlateReplayBuffer,
+            policy_kwargs={"items": self.items, "config": self.config},
+            tensorboard_log=tensorboard_log,
+            verbose=verbose,
+            device=device,
+            support_multi_env=True,
+            seed=seed,
+            sde_support=False,
+            supported_action_spaces=(spaces.MultiDiscrete,),
+        )
+        self._sampler = np.random.default_rng(seed)
+        self.exploration = self.config.exploration_start
+        if _init_setup_model:
+            self._setup_model()
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        n_choices = int(self.action_space.nvec[0])  # type: ignore[attr-defined]
+        self._random = RandomPolicy(n_choices, self.policy.slate_size)
+
+    def pretrain(
+        self,
+        log: InteractionLog,
+        n_updates: int = 10_000,
+        *,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Fit choice model and item values to a log alone.
+
+        Args:
+            log: Slates with responses, rewards and ends, from users like those of `env`.
+            n_updates: Updates with `batch_size` logged transitions each.
+            progress: Called with the updates done and `n_updates`.
+
+        Returns:
+            This agent. A later `learn` explores at `exploration_end` from the start.
+
+        Raises:
+            CatalogueMismatchError: The log belongs to another catalogue.
+        """
+        transitions = logged_transitions(
+            log, self.catalogue, self.observation_space, self.config.discount, self.device
+        )
+        self.policy.set_training_mode(True)
+        n_warmup = round(n_updates * self.config.warmup_share)
+        for update in range(n_updates):
+            self._set_rate(1.0 - 0.9 * update / n_updates)
+            n_steps = None if update < n_warmup else self.config.n_steps
+            batch = transitions.sample(self.config.batch_size, self._sampler, n_steps)
+            self._update(batch)
+            if progress is not None and (update + 1) % 100 == 0:
+                progress(update + 1, n_updates)
+        self.n_pretraining_updates += n_updates
+        self.exploration = self.config.exploration_end
+        return self
+
+    def _set_rate(self, share: float) -> None:
+        for group in self.policy.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * share
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        """Do updates on transitions from interaction (called by `learn`)."""
+        assert isinstance(self.replay_buffer, SlateReplayBuffer)
+        self.policy.set_training_mode(True)
+        losses = [
+            self._update(self.replay_buffer.sample_slates(batch_size, self._sampler))
+            for _ in range(gradient_steps)
+        ]
+        self._n_updates += gradient_steps
+        value_loss, choice_loss = np.mean(losses, axis=0)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/value_loss", value_loss)
+        self.logger.record("train/choice_loss", choice_loss)
+
+    def _update(self, batch: SlateBatch) -> tuple[float, float]:
+        """Do one step on both losses and let the target follow."""
+        policy, config = self.policy, self.config
+        targets = self._targets(batch)
+        values = policy.values(batch.observations)
+        shown = values.of_slates(batch.slates)
+        chosen = _at(batch.choices, shown, policy.null_value(values))
+        value_loss = F.smooth_l1_loss(chosen, targets / config.value_scale)
+        choice = policy.choice(batch.observations)
+        logits = blank_repeats(choice.of_slates(batch.slates), batch.slates)
+        options = torch.cat([logits, choice.nothing[:, None]], dim=1)
+        choice_loss = F.cross_entropy(options, batch.choices)
+        policy.optimizer.zero_grad()
+        (value_loss + choice_loss).backward()  # type: ignore[no-untyped-call]
+        policy.optimizer.step()
+        polyak_update(policy.values.parameters(), policy.target.parameters(), config.target_rate)
+        return value_loss.item(), choice_loss.item()
+
+    def _targets(self, batch: SlateBatch) -> Tensor:
+        """Return the rewards plus the discounted value of the best next slate."""
+        if not batch.next_discounts.any():  # all visits were followed to their end
+            return batch.rewards
+        policy, config = self.policy, self.config
+        with torch.no_grad():
+            _, following = policy.best_slates(
+                policy.target, batch.next_observations, config.target_rounds
+            )
+            return batch.rewards + batch.next_discounts * following * config.value_scale
+
+    def _sample_action(
+        self,
+        learning_starts: int,
+        action_noise: ActionNoise | None = None,
+        n_envs: int = 1,
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Show each user the best slate, or with probability `exploration` a random one."""
+        assert isinstance(self._last_obs, dict)
+        explores = self._sampler.random(n_envs) < self._exploration_now()
+        slates = self.act(self._last_obs, self._sampler, deterministic=True).slates
+        random = self._random.act(self._last_obs, self._sampler).slates
+        slates = np.where(explores[:, None], random, slates)
+        return slates, slates
+
+    def _exploration_now(self) -> float:
+        config = self.config
+        shrinking = config.exploration_share * max(1, self._total_timesteps)
+        done = min(1.0, self.num_timesteps / shrinking)
+        return self.exploration + done * (config.exploration_end - self.exploration)
+
+    def act(
+        self, observations: Observations, rng: np.random.Generator, deterministic: bool = False
+    ) -> SlateDraw:
+        """Return the best slates; unless `deterministic`, a share of `exploration_end` random."""
+        slates = self._best(observations)
+        if deterministic:
+            return SlateDraw(slates, np.zeros(slates.shape))
+        explores = rng.random(len(slates)) < self.config.exploration_end
+        random = self._random.act(observations, rng).slates
+        slates = np.where(explores[:, None], random, slates)
+        return SlateDraw(slates, self.log_probs(observations, slates))
+
+    def log_probs(self, observations: Observations, slates: Ints) -> Floats:
+        """Return log-probabilities (B, K) given the prefix of the mixture that `act` draws from."""
+        share = self.config.exploration_end
+        follows = np.logical_and.accumulate(slates == self._best(observations), axis=1)
+        uniform = np.cumsum(self._random.log_probs(observations, slates), axis=1)
+        joint = np.log((1 - share) * follows + share * np.exp(uniform) + 1e-300)
+        above = np.concatenate([np.zeros_like(joint[:, :1]), joint[:, :-1]], axis=1)
+        return np.minimum(joint - above, 0.0)
+
+    def _best(self, observations: Observations) -> Ints:
+        self.policy.set_training_mode(False)
+        parts = []
+        for start in range(0, n_users_of(observations), _BLOCK):
+            block = {
+                key: torch.as_tensor(observations[key][start : start + _BLOCK], device=self.device)
+                for key in self.observation_space.spaces  # type: ignore[attr-defined]
+            }
+            with torch.no_grad():
+                parts.append(self.policy(block).cpu().numpy())
+        return np.concatenate(parts)
+
+
+def _at(choices: Tensor, shown: Tensor, nothing: Tensor) -> Tensor:
+    """Return the score of what was chosen: a slot (B, K), or nothing where the choice is K."""
+    options = torch.cat([shown, nothing[:, None]], dim=1)
+    return options.gather(1, choices[:, None])[:, 0]
