@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 
 from rlrec.data import Ratings, Split, leave_one_out, load_ratings, split_positive_by_time
 from rlrec.envs import describe_environments
+from rlrec.errors import ConfigError
 from rlrec.evaluation import evaluate_ranking
 from rlrec.workflow.config import BaselineConfig, DataConfig
 from rlrec.workflow.run_folder import Results
@@ -59,7 +60,10 @@ def make_environment(context: StageContext) -> Results:
 
 def ratings_of(data: DataConfig) -> Ratings:
     """Return the ratings that a configuration names."""
-    return load_ratings(data.path, **data.columns)
+    try:
+        return load_ratings(data.path, **data.columns)
+    except TypeError as error:  # an argument that the loader does not have
+        raise ConfigError(f"data.columns: {error}") from None
 
 
 def _rankings(context: StageContext, data: DataConfig, ratings: Ratings) -> Iterator[Results]:

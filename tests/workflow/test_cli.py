@@ -33,7 +33,7 @@ def test_help_and_version_import_nothing_heavy(words: list[str]) -> None:
     assert heavy_imports(*words) == "[]"
 
 
-def test_the_importlist_of_help_can_fail() -> None:
+def test_heavy_imports_are_seen_where_there_are_some() -> None:
     assert "gymnasium" in heavy_imports("envs")
 
 
@@ -146,10 +146,10 @@ def test_an_oracle_logs_with_the_truth_of_the_users_it_serves(tmp_path: Path) ->
     for policy in ("random", "myopic"):
         path = tmp_path / policy
         words = ["--env", "rlrec/InterestEvolution-v0", "--arg", "n_items=100"]
-        sizes = ["--steps", "2000", "--users", "50", "--seed", "4", "--random-share", "0.2"]
+        sizes = ["--steps", "6000", "--users", "50", "--seed", "4", "--random-share", "0.2"]
         done = RUNNER.invoke(app, ["log", *words, "--policy", policy, *sizes, "--out", str(path)])
         assert done.exit_code == 0, done.output
         rewards[policy] = InteractionLog.open(path).column("reward")
-    # 2000 steps each, standard deviation of a reward below 2: standard error of the difference
-    # below 0.063; the oracle's advantage of clicking at 0.9 instead of 0.8 times 4 minutes is 0.4
-    assert rewards["myopic"].mean() - rewards["random"].mean() > 5 * 0.063
+    # 6000 steps each; a reward is 0 or 4, so its standard deviation is at most 2 and the standard
+    # error of the difference at most 0.037. Reading other users' truth would gain nothing.
+    assert rewards["myopic"].mean() - rewards["random"].mean() > 5 * 0.037

@@ -49,7 +49,7 @@ def test_a_changed_configuration_is_refused_with_what_differs(
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match="not a run folder: it has no run.json"):
+    with pytest.raises(RunFolderError, match=r"not a run folder: it has no run\.json"):
         RunFolder.open(tmp_path)
 
 
@@ -88,12 +88,9 @@ def test_runs_that_start_in_the_same_second_get_folders_of_their_own(
 
 def test_two_processes_do_not_share_a_folder(folder: RunFolder) -> None:
     other = RunFolder.open(folder.path)
-    with folder.locked():
-        with (
-            pytest.raises(RunFolderError, match=rf"in use by the process with id {os.getpid()}"),
-            other.locked(),
-        ):
-            pass
+    refusal = pytest.raises(RunFolderError, match=f"in use by the process with id {os.getpid()}")
+    with folder.locked(), refusal, other.locked():
+        pass
     with other.locked():
         assert (folder.path / "lock").read_text() == f"{os.getpid()}\n"
 
