@@ -1,6 +1,7 @@
 """The stages that train the agent: from the log alone, then by interaction."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from rlrec.errors import ConfigError, nearest_hint
 from rlrec.evaluation import Estimate, rollout
 from rlrec.policy import SlatePolicy
 from rlrec.workflow.config import RunConfig
+from rlrec.workflow.progress import Advance
 from rlrec.workflow.run_folder import Results, RunFolder
 from rlrec.workflow.runner import StageContext, stage_seed
 from rlrec.workflow.saved_policies import file_name, run_log, simulator_for, training_users
@@ -53,24 +55,36 @@ def finetune(context: StageContext) -> Results:
         record.add(0, validate(agent))
         agent.save(context.path / "agent")
     advance = context.reporter.task("fine-tuning")
-    done = record.points()[-1].interactions
-    while done < settings.n_steps:
-        chunk = min(settings.evaluate_every, settings.n_steps - done)
-        before = agent.num_timesteps
-        agent.learn(chunk, reset_num_timesteps=False)
-        done += agent.num_timesteps - before
-        advance(min(done, settings.n_steps), settings.n_steps)
+    done, total = record.points()[-1].interactions, settings.n_steps
+    while done < total:
+        chunk = min(settings.evaluate_every, total - done)
+        done += _learn(agent, chunk, partial(_advance_by, advance, done, total))
         record.add(done, validate(agent))
         if best_interactions(record.points()) == done:
             agent.save(context.path / "agent")
         checkpoint.save()
-    checkpoint.remove()
     points = record.points()
     return {
         "curve": [point._asdict() for point in points],
         "best_interactions": best_interactions(points),
         "n_interactions": done,
     }
+
+
+def _advance_by(advance: Advance, done: int, total: int, more: int) -> None:
+    advance(done + more, total)
+
+
+def _learn(agent: SlateQ, n_steps: int, advance: Callable[[int], None]) -> int:
+    """Let the agent learn for about `n_steps` interactions and return how many it took."""
+    before = agent.num_timesteps
+
+    def told(*unused: object) -> bool:
+        advance(min(agent.num_timesteps - before, n_steps))
+        return True
+
+    agent.learn(n_steps, callback=told, reset_num_timesteps=False)
+    return agent.num_timesteps - before
 
 
 def agent_config(config: RunConfig) -> SlateQConfig:

@@ -80,7 +80,7 @@ def run(
     ):
         from rlrec.workflow.whole_run import carry_out
 
-        headline, report_path = carry_out(folder, told)
+        headline, report_path = carry_out(folder, told, is_new=resume is None)
     print(headline)
     print(f"Report: {report_path}")
 
@@ -139,7 +139,7 @@ def log(
 @app.command()
 def evaluate(
     paths: Annotated[list[Path], typer.Argument(metavar="RUN | MODEL...")],
-    users: Annotated[int, typer.Option(min=1, help="New users to judge on.")] = 1_000,
+    users: Annotated[int, typer.Option(min=2, help="New users to judge on.")] = 1_000,
     seed: Annotated[int, typer.Option(min=0, help="Of these users.")] = 20_000,
     env: Annotated[
         str | None, typer.Option(help="Environment, for saved models without a run.")

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Count = Annotated[int, Field(ge=1)]
+Sample = Annotated[int, Field(ge=2)]
+"""Users over whom a mean gets an interval."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Settings = dict[str, Any]
 """Keyword arguments of a component; the component itself refuses the ones it does not know."""
@@ -117,13 +119,13 @@ class FinetuningConfig(_Section):
     """Users served side by side."""
     evaluate_every: Count = 20_000
     """Interactions between two looks at the validation users."""
-    n_validation_users: Count = 300
+    n_validation_users: Sample = 300
 
 
 class EvaluationConfig(_Section):
     """The judgement of every policy on the same users, who were never seen before."""
 
-    n_users: Count = 1_000
+    n_users: Sample = 1_000
     seed: Annotated[int, Field(ge=0)] = 10_000
     """Seed of the test users; differs from the seed of the run."""
     n_reference_users: Count = 500

@@ -1,6 +1,7 @@
 """Runs stages in order, each once: finished ones are skipped, interrupted ones run anew."""
 
 import logging
+import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -76,7 +77,9 @@ def run_stages(
             reporter.say(title)
             began = time.perf_counter()
             context = StageContext(folder, name, folder.begin(name), reporter)
-            folder.finish(name, ready_for_json(stage(context)), time.perf_counter() - began)
+            results = ready_for_json(stage(context))
+            folder.finish(name, results, time.perf_counter() - began)
+            shutil.rmtree(context.checkpoint_path, ignore_errors=True)
             reporter.say(f"    {folder.seconds(name):.1f} s")
     return {name: folder.results(name) for name in stages}
 

@@ -105,10 +105,6 @@ class Checkpoint:
         if older is not None:
             shutil.rmtree(older)
 
-    def remove(self) -> None:
-        """Delete all checkpoints: the training is over."""
-        shutil.rmtree(self._path, ignore_errors=True)
-
     def _newest(self) -> Path | None:
         complete = [path for path in self._path.glob("*") if path.name.isdigit()]
         return max(complete, key=lambda path: int(path.name), default=None)

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -25,6 +26,14 @@ from rlrec.workflow.run_folder import STAGE_NAMES, RunFolder, json_text, write_f
 from rlrec.workflow.runner import run_stages, stage_seed
 from rlrec.workflow.saved_policies import ORACLE_LOGGER, unfitted
 from rlrec.workflow.stages import STAGES
+
+
+class Outcome(NamedTuple):
+    """What a run ends in."""
+
+    headline: str
+    """The main result."""
+    report: Path
 
 
 def prepare_run(
@@ -64,21 +73,24 @@ def open_run(
     return folder
 
 
-def carry_out(folder: RunFolder, reporter: Reporter) -> tuple[str, Path]:
-    """Run all stages that are not finished; return the main result and the path of the report.
+def carry_out(folder: RunFolder, reporter: Reporter, is_new: bool) -> Outcome:
+    """Run all stages that are not finished and write the report.
 
-    A new run whose first stage refuses its input leaves no folder.
+    Args:
+        folder: The run.
+        reporter: Told of the progress.
+        is_new: The folder was made just now: it goes if already the first stage refuses its input.
     """
     torch.set_num_threads(1)  # sums do not depend on the machine; more threads are seldom faster
     try:
         results = run_stages(folder, STAGES, reporter)
     except RlrecError:
-        if not any(folder.is_done(name) for name in STAGE_NAMES[1:]):
-            _discard(folder.path)
+        if is_new and not folder.is_done(STAGE_NAMES[0]):
+            _discard(folder)
         raise
     write_file(folder.path / "results.json", json_text(results))
     report_path = write_report(folder)
-    return judge(gather(folder).rollouts).headline, report_path
+    return Outcome(judge(gather(folder).rollouts).headline, report_path)
 
 
 def check_components(config: RunConfig) -> None:
@@ -119,7 +131,10 @@ def _check_argument_names(env_id: str, arguments: dict[str, object]) -> None:
             raise UnknownNameError(f"{env_id} has no argument {name!r}.{nearest_hint(name, known)}")
 
 
-def _discard(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)
-    with suppress(OSError):  # other runs are beside it
-        path.parent.rmdir()
+def _discard(folder: RunFolder) -> None:
+    """Delete a run, and the folders made for it where no other run is in them."""
+    shutil.rmtree(folder.path, ignore_errors=True)
+    if folder.path.parent == Path("runs") / folder.config.name:
+        with suppress(OSError):  # not empty
+            folder.path.parent.rmdir()
+            folder.path.parent.parent.rmdir()

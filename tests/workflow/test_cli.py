@@ -153,3 +153,17 @@ def test_an_oracle_logs_with_the_truth_of_the_users_it_serves(tmp_path: Path) ->
     # 6000 steps each; a reward is 0 or 4, so its standard deviation is at most 2 and the standard
     # error of the difference at most 0.037. Reading other users' truth would gain nothing.
     assert rewards["myopic"].mean() - rewards["random"].mean() > 5 * 0.037
+
+
+def test_a_new_run_whose_data_are_refused_leaves_no_folder(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    broken = tmp_path / "broken.csv"
+    broken.write_text("user,item\n1,2\n1\n")
+    columns = "data.columns={user: user, item: item}"
+    words = ["run", str(config_file), "--set", f"data.path={broken}", "--set", columns]
+    failed = RUNNER.invoke(app, words)
+    assert failed.exit_code == 2
+    assert "broken.csv" in failed.stderr and "line 3" in failed.stderr
+    assert not (tmp_path / "runs").exists()

@@ -83,3 +83,14 @@ def test_results_become_plain_values() -> None:
 
     results = {"a": np.float32(0.5), "b": np.array([1, 2]), "c": (float("nan"), np.inf), 3: True}
     assert ready_for_json(results) == {"a": 0.5, "b": [1, 2], "c": [None, None], "3": True}
+
+
+def test_checkpoints_of_a_stage_go_when_it_is_done(config: RunConfig, tmp_path: Path) -> None:
+    folder = RunFolder.create(config, tmp_path / "run")
+
+    def keep(context: StageContext) -> dict[str, object]:
+        context.checkpoint_path.mkdir(parents=True)
+        return {}
+
+    run_stages(folder, {"first": keep})
+    assert not (folder.path / "checkpoints" / "first").exists()
