@@ -8,7 +8,7 @@ from rlrec.arrays import Floats
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import HistoryShape
 from rlrec.envs.choice import ProportionalChoice
-from rlrec.envs.items import CatalogueItems, FreshDocuments, Items
+from rlrec.envs.items import CatalogueItems, FreshDocuments, ItemQuality, Items
 from rlrec.envs.leaving import TimeBudget, WatchTime
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.taste import InterestDrift, TopicTaste
@@ -116,7 +116,7 @@ def _items(n_items: int | None, n_candidates: int, catalogue_seed: int) -> Items
         features=np.eye(N_TOPICS, dtype=np.float32)[topics],
         topic_names=tuple(f"topic {number}" for number in range(N_TOPICS)),
     )
-    return CatalogueItems(catalogue, quality)
+    return CatalogueItems(catalogue, ItemQuality(quality))
 
 
 def _history(slate_size: int, length: int, with_catalogue: bool) -> HistoryShape:

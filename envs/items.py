@@ -48,20 +48,51 @@ class Items(Protocol):
         ...
 
 
+class Quality(Protocol):
+    """Hidden quality of the items of a catalogue: the same for all users, or each user's own."""
+
+    def of(self, state: State, users: Ints, items: Ints) -> Floats:
+        """Return the quality of one item for each of F users."""
+        ...
+
+    def of_all(self, state: State) -> Floats:
+        """Return the quality of all items, broadcastable to (B, N)."""
+        ...
+
+
+class ItemQuality:
+    """Quality that belongs to the item: all users agree on it.
+
+    Args:
+        values: Shape (N,).
+    """
+
+    def __init__(self, values: Floats) -> None:
+        self.values = values
+
+    def of(self, state: State, users: Ints, items: Ints) -> Floats:
+        """Return the quality of the items."""
+        return self.values[items]
+
+    def of_all(self, state: State) -> Floats:
+        """Return the quality of all items, (1, N)."""
+        return self.values[None, :]
+
+
 class CatalogueItems:
-    """The whole of a fixed catalogue may be shown; quality belongs to the item.
+    """The whole of a fixed catalogue may be shown.
 
     Args:
         catalogue: N items.
-        quality: Shape (N,). Hidden quality.
+        quality: Hidden quality of the items.
     """
 
     n_draws = 0
 
-    def __init__(self, catalogue: Catalogue, quality: Floats) -> None:
+    def __init__(self, catalogue: Catalogue, quality: Quality) -> None:
         self.catalogue = catalogue
-        self.item_quality = quality
         self.n_choices = catalogue.n_items
+        self._quality = quality
 
     def draw(self, state: State, users: Ints, draws: Floats) -> None:
         """Do nothing: the offer never changes."""
@@ -76,11 +107,11 @@ class CatalogueItems:
 
     def quality(self, state: State, users: Ints, choices: Ints) -> Floats:
         """Return the quality of the chosen items."""
-        return self.item_quality[choices]
+        return self._quality.of(state, users, choices)
 
     def offer_quality(self, state: State) -> Floats:
-        """Return the quality of all items, (1, N)."""
-        return self.item_quality[None, :]
+        """Return the quality of all items, broadcastable to (B, N)."""
+        return self._quality.of_all(state)
 
     def spaces(self) -> dict[str, Space]:
         """Add nothing."""
