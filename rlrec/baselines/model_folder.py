@@ -19,7 +19,6 @@ from rlrec.errors import ModelFileError
 Fitted = NDArray[Any] | csr_array
 """What a fitted model keeps: a dense array, or a sparse matrix."""
 
-_FORMAT = "rlrec-baseline"
 _VERSION = 1
 _CARD, _ARRAYS = "model.json", "arrays.safetensors"
 _SPARSE_PARTS = ("data", "indices", "indptr", "shape")
@@ -38,8 +37,13 @@ class SavedModel(NamedTuple):
     """Fitted arrays by the name of the attribute."""
 
 
-def write_model(folder: Path | str, saved: SavedModel) -> None:
+def write_model(folder: Path | str, saved: SavedModel, kind: str = "baseline") -> None:
     """Write a model folder; an older model there is replaced only once the new one is complete.
+
+    Args:
+        folder: Where to.
+        saved: What to write.
+        kind: What the model is, so that a model of another kind is not read in its place.
 
     Raises:
         ModelFileError: `folder` holds something that is not a model.
@@ -51,7 +55,7 @@ def write_model(folder: Path | str, saved: SavedModel) -> None:
     staging.mkdir(parents=True)
     try:
         weights = save(_flatten(saved.arrays))
-        card = json.dumps(_card(saved, weights), indent=2, default=_plain)
+        card = json.dumps(_card(saved, weights, kind), indent=2, default=_plain)
         (staging / _ARRAYS).write_bytes(weights)
         (staging / _CARD).write_text(card + "\n")
         shutil.rmtree(folder, ignore_errors=True)
@@ -60,14 +64,14 @@ def write_model(folder: Path | str, saved: SavedModel) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def read_model(folder: Path | str) -> SavedModel:
-    """Read what `write_model` wrote.
+def read_model(folder: Path | str, kind: str = "baseline") -> SavedModel:
+    """Read what `write_model` wrote under this kind.
 
     Raises:
         ModelFileError: A file is missing, damaged, foreign or of another version.
     """
     folder = Path(folder)
-    card = _read_card(folder / _CARD)
+    card = _read_card(folder / _CARD, kind)
     path = folder / _ARRAYS
     try:
         weights = path.read_bytes()
@@ -92,9 +96,9 @@ def _check_replaceable(folder: Path) -> None:
         raise ModelFileError(f"{folder} must be a folder, found a file")
 
 
-def _card(saved: SavedModel, weights: bytes) -> dict[str, Any]:
+def _card(saved: SavedModel, weights: bytes, kind: str) -> dict[str, Any]:
     return {
-        "format": _FORMAT,
+        "format": f"rlrec-{kind}",
         "version": _VERSION,
         "model": saved.model,
         "settings": saved.settings,
@@ -110,15 +114,15 @@ def _plain(number: Any) -> Any:
     raise TypeError(f"{number!r} cannot be written as JSON")
 
 
-def _read_card(path: Path) -> dict[str, Any]:
+def _read_card(path: Path, kind: str) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text())
     except FileNotFoundError:
         raise ModelFileError(f"no saved model in {path.parent}: {path.name} is missing") from None
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{path} cannot be read as a model card: {error}") from error
-    if not isinstance(card, dict) or card.get("format") != _FORMAT:
-        raise ModelFileError(f"{path} is not the card of a baseline of rlrec")
+    if not isinstance(card, dict) or card.get("format") != f"rlrec-{kind}":
+        raise ModelFileError(f"{path} is not the card of a {kind} of rlrec")
     if card.get("version") != _VERSION:
         raise ModelFileError(
             f"{path} has version {card.get('version')!r}; this release reads {_VERSION}"
