@@ -85,7 +85,8 @@ details summary { cursor: pointer; font-weight: 600; font-size: 15px; }
 @media print {
   body { background: none; font-size: 11pt; } main { max-width: none; padding: 0; }
   section { border: none; padding: 10px 0; break-inside: avoid-page; }
-  section.long { break-inside: auto; } .scroll { overflow: visible; }
+  section.long { break-inside: auto; } h2, h3, .note { break-after: avoid; }
+   .scroll { overflow: visible; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }
 """
