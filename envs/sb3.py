@@ -15,31 +15,35 @@ from rlrec.envs.spaces import action_space, observation_space
 class SlateVecEnv(VecEnv):
     """B users under stable-baselines3; `rlrec.make_users` returns it.
 
-    Each `step` returns fresh arrays, since SB3 keeps the last observation by reference. `infos` is a
-    list of B dicts; those of users who go on are one shared empty dict.
+    Each `step` returns fresh arrays, since SB3 keeps the last observation by reference. `infos` is
+    a list of B dicts; those of users who go on are one shared empty dict.
 
     Args:
         simulator: Simulator of B users.
-        seed: Seed of the users, until `seed()` gives another.
+        seed: Seed of the users at the first `reset`; `seed()` gives another for the next one.
     """
 
     def __init__(self, simulator: UserSimulator, seed: int = 0) -> None:
         self.simulator = simulator
         self.render_mode = None
         super().__init__(simulator.n_users, observation_space(simulator), action_space(simulator))
-        self._seed = seed
+        self._seed: int | None = seed
         self._returns = np.zeros(self.num_envs)
         self._lengths = np.zeros(self.num_envs, np.int64)
         self._nothing: dict[str, Any] = {}
 
     def reset(self) -> VecEnvObs:
-        """Start the first visit of every user under the seed."""
+        """Start the first visit of every user under a new seed, without one their next visit."""
         self._returns[:], self._lengths[:] = 0.0, 0
-        return dict(self.simulator.reset(self._seed))
+        seed, self._seed = self._seed, None
+        if seed is None:
+            return dict(self.simulator.next_episode(np.arange(self.num_envs)))
+        return dict(self.simulator.reset(seed))
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Set the seed that the next `reset` uses."""
-        self._seed = self._seed if seed is None else seed
+        """Set the seed that the next `reset` uses, once."""
+        if seed is not None:
+            self._seed = seed
         return [self._seed] * self.num_envs
 
     def step_async(self, actions: NDArray[Any]) -> None:
@@ -79,8 +83,6 @@ class SlateVecEnv(VecEnv):
         """Call a method of the simulator, which answers for all users at once."""
         return [getattr(self.simulator, method_name)(*args, **kwargs)]
 
-    def env_is_wrapped(
-        self, wrapper_class: type[Any], indices: VecEnvIndices = None
-    ) -> list[bool]:
+    def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:
         """Return False for each user asked for: there are no single environments to wrap."""
         return [False] * len(list(self._get_indices(indices)))

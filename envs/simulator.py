@@ -71,7 +71,7 @@ class UserSimulator:
         self.env_id = problem.env_id
         self.slate_size = problem.slate_size
         self.n_choices = problem.users.items.n_choices
-        self.response_channels = problem.users.response.channels
+        self.response_channels: tuple[str, ...] = problem.users.response.channels
         self.catalogue = problem.catalogue
         self.observation_spaces = _observation_spaces(problem)
         self._history = History(n_users, problem.history)
