@@ -1,4 +1,4 @@
-"""A user as a composition of blocks: what attracts, how one picks, what it yields, when one leaves."""
+"""A user as blocks: what attracts, how one picks, what it yields, when one leaves."""
 
 from typing import NamedTuple
 
@@ -48,9 +48,7 @@ class Users:
         budget: How long a visit lasts.
     """
 
-    def __init__(
-        self, items: Items, taste: Taste, choice: ChoiceModel, budget: TimeBudget
-    ) -> None:
+    def __init__(self, items: Items, taste: Taste, choice: ChoiceModel, budget: TimeBudget) -> None:
         self.items = items
         self.taste = taste
         self.choice = choice
@@ -114,5 +112,9 @@ class Users:
 
 def _pick(probabilities: Floats, draws: Floats) -> Ints:
     """Return the slot whose stretch of the cumulated probabilities holds the draw; K = nothing."""
-    reached = np.cumsum(probabilities[:, :-1], axis=1) <= draws[:, None]
-    return reached.sum(axis=1)
+    slots = np.zeros(len(draws), np.int64)
+    edge = np.zeros(len(draws))
+    for slot in range(probabilities.shape[1] - 1):  # faster than along the short axis of a slate
+        edge += probabilities[:, slot]
+        slots += edge <= draws
+    return slots

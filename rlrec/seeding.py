@@ -33,7 +33,10 @@ class UserStreams:
         )
         self._generator = np.random.Generator(self._bits)
         self._state: Any = dict(self._bits.state)
-        self._key = self._state["state"]["key"]
+        # Plain numbers, which the generator reads faster than arrays.
+        self._key = tuple(self._state["state"]["key"].tolist())
+        self._state["buffer"] = (0,) * _WORDS_A_BLOCK
+        self._state["buffer_pos"] = _WORDS_A_BLOCK  # forget words buffered before a seek
 
     def uniforms(self, n_users: int, n_draws: int, tick: int, purpose: int) -> Floats:
         """Return uniforms in [0, 1) for all users of the batch at one tick.
@@ -70,11 +73,9 @@ class UserStreams:
         drawn = np.empty((len(users), n_draws))
         for row, (user, tick) in enumerate(zip(users.tolist(), ticks, strict=True)):
             self._seek((self.first_user + user) * blocks, tick, purpose)
-            drawn[row] = self._generator.random(n_draws)
+            self._generator.random(out=drawn[row])
         return drawn
 
     def _seek(self, block: int, tick: int, purpose: int) -> None:
-        counter = np.array([block, tick, purpose, 0], dtype=np.uint64)
-        self._state["state"] = {"counter": counter, "key": self._key}
-        self._state["buffer_pos"] = _WORDS_A_BLOCK  # forget words buffered before the seek
+        self._state["state"] = {"counter": (block, tick, purpose, 0), "key": self._key}
         self._bits.state = self._state

@@ -64,12 +64,14 @@ class History:
             responses: Shape (B, K, R). What came back; channel 0 above 0 means a response.
             topics: Shape (B, K). Topic of each slot.
         """
-        responded = responses[:, :, 0] > 0
-        counts = responded.sum(axis=1)
+        cells = np.flatnonzero(responses[:, :, 0] > 0)  # by user, then in slate order
+        users = cells // slates.shape[1]
+        counts = np.bincount(users, minlength=len(slates))
         if "topic_counts" in self._arrays:
-            self._count(responded, counts, topics)
+            self._count(users, topics.take(cells), counts)
         if "history_items" in self._arrays or "history_responses" in self._arrays:
-            self._append(slates, responses, responded, counts)
+            values = responses.reshape(-1, responses.shape[2]).take(cells, axis=0)
+            self._append(users, slates.take(cells) + 1, values, counts)
         if "last_slate" in self._arrays:
             np.add(slates, 1, out=self._arrays["last_slate"])
         if "last_response" in self._arrays:
@@ -90,41 +92,29 @@ class History:
         for key, array in self._arrays.items():
             array[:] = observed[key]
 
-    def _count(self, responded: NDArray[np.bool_], counts: Ints, topics: Ints) -> None:
+    def _count(self, users: Ints, topics: Ints, counts: Ints) -> None:
+        """Count F responses, given by user and topic; `counts` has shape (B,)."""
         topic_counts = self._arrays["topic_counts"]
-        users, slots = np.nonzero(responded)
-        np.add.at(topic_counts, (users, topics[users, slots]), 1.0)
+        cells = users * topic_counts.shape[1] + topics
+        np.add.at(topic_counts.reshape(-1), cells, np.float32(1.0))  # on one axis, where it is fast
         topic_counts[:, -1] += counts == 0
 
-    def _append(
-        self, slates: Ints, responses: Floats32, responded: NDArray[np.bool_], counts: Ints
-    ) -> None:
-        most = int(counts.max(initial=0))
-        if most == 0:
-            return
-        # Slots with a response first, in slate order; with one response argmax is the cheap way.
-        order = (
-            responded.argmax(axis=1)[:, None]
-            if most == 1
-            else np.argsort(~responded, axis=1, kind="stable")
-        )
-        rows = np.arange(len(slates))
-        for rank in range(most):
-            fresh, slots = counts > rank, order[:, rank]
-            if "history_items" in self._arrays:
-                _push(self._arrays["history_items"], slates[rows, slots] + 1, fresh)
-            if "history_responses" in self._arrays:
-                _push(self._arrays["history_responses"], responses[rows, slots], fresh)
+    def _append(self, users: Ints, items: Ints, responses: Floats32, counts: Ints) -> None:
+        """Put F responses at the end of their users' histories, in order."""
+        newest: dict[str, NDArray[Any]] = {"history_items": items, "history_responses": responses}
+        # A user's first responses, then the second ones, and so on: each user once at a time.
+        ranks = np.arange(len(users)) - (np.cumsum(counts) - counts)[users]
+        for rank in range(int(counts.max(initial=0))):
+            now = slice(None) if len(users) == np.count_nonzero(counts) else ranks == rank
+            for key, values in newest.items():
+                if key in self._arrays:
+                    _push(self._arrays[key], users[now], values[now])
 
 
-def _push(history: NDArray[Any], newest: NDArray[Any], fresh: NDArray[np.bool_]) -> None:
-    """Shift the rows named by `fresh` one place to the left and put `newest` last."""
-    moved = np.flatnonzero(fresh)
-    if moved.size == 0:
-        return
-    kept = history[moved, 1:]
-    history[moved, :-1] = kept
-    history[moved, -1] = newest[moved]
+def _push(history: NDArray[Any], users: Ints, newest: NDArray[Any]) -> None:
+    """Shift the rows of some users one place to the left and put `newest` last."""
+    history[users, :-1] = history[users, 1:]
+    history[users, -1] = newest
 
 
 def _empty(n_users: int, shape: HistoryShape) -> dict[str, NDArray[Any]]:
