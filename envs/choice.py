@@ -44,9 +44,9 @@ class ProportionalChoice:
     """
 
     def __init__(self, minimum: float = -1.0, nothing_score: float = 1.0) -> None:
-        if not nothing_score > minimum:
+        if not -np.inf < minimum < nothing_score < np.inf:
             raise ConfigError(
-                f"nothing_score must be above minimum {minimum!r}, got {nothing_score!r}"
+                f"nothing_score must be finite and above minimum {minimum!r}, got {nothing_score!r}"
             )
         self.minimum = minimum
         self.nothing_score = nothing_score
@@ -70,8 +70,10 @@ class LogitChoice:
     """
 
     def __init__(self, nothing_score: float = 0.0, temperature: float = 1.0) -> None:
-        if not temperature > 0:
-            raise ConfigError(f"temperature must be above 0, got {temperature!r}")
+        if not np.isfinite(nothing_score):
+            raise ConfigError(f"nothing_score must be finite, got {nothing_score!r}")
+        if not 0 < temperature < np.inf:
+            raise ConfigError(f"temperature must be above 0 and finite, got {temperature!r}")
         self.nothing_score = nothing_score
         self.temperature = temperature
 
@@ -87,5 +89,11 @@ class LogitChoice:
 
 
 def _shares(weights: ChoiceWeights) -> Floats:
-    options = np.column_stack([weights.items, weights.nothing])
-    return options / options.sum(axis=1, keepdims=True)
+    n_users, n_items = weights.items.shape
+    options = np.empty((n_users, n_items + 1))
+    options[:, :-1], options[:, -1] = weights
+    total = weights.nothing.copy()
+    for slot in range(n_items):  # faster than a sum along the short axis of a slate
+        total += weights.items[:, slot]
+    options /= total[:, None]
+    return options

@@ -7,13 +7,13 @@ import numpy as np
 from rlrec.arrays import Floats
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import HistoryShape
+from rlrec.envs.arguments import check_whole_number
 from rlrec.envs.choice import ProportionalChoice
 from rlrec.envs.items import CatalogueItems, FreshDocuments, ItemQuality, Items
 from rlrec.envs.leaving import TimeBudget, WatchTime
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.taste import InterestDrift, TopicTaste
 from rlrec.envs.users import Users
-from rlrec.errors import ConfigError
 
 ENV_ID = "rlrec/InterestEvolution-v0"
 N_TOPICS = 20
@@ -36,10 +36,10 @@ def interest_evolution(
 
     Items have one of 20 topics and a hidden quality, Normal(mean of the topic, 0.1); 14 topics have
     means spread evenly from -3 to 0 and 6 from 0 to 3. A user has an interest in [-1, 1] in each
-    topic and 200 minutes. Clicks follow interests: an item is taken with weight interest + 1, nothing
-    with weight 2. Time follows quality: an item costs 4 minutes and gives back 0.2647 minutes for
-    each minute watched and unit of quality; taking nothing costs half a minute. Each click moves the
-    interest in its topic (`InterestDrift`). So clicking well is not serving well.
+    topic and 200 minutes. Clicks follow interests: an item is taken with weight interest + 1,
+    nothing with weight 2. Time follows quality: an item costs 4 minutes and gives back 0.2647
+    minutes for each minute watched and unit of quality; taking nothing costs half a minute. Each
+    click moves the interest in its topic (`InterestDrift`). So clicking well is not serving well.
 
     Observation:
         With fresh documents: `user` (20,) the interests, `candidate_features` (M, 20) topics of the
@@ -56,7 +56,9 @@ def interest_evolution(
     Episode end:
         `terminated` when the user's time is used up; `truncated` after `max_steps`, if given.
 
-    Arguments:
+    Args:
+        n_users: B.
+        first_user: Number of the first user of the batch.
         n_items: Size N of a fixed catalogue; None for fresh documents at every step.
         n_candidates: M, fresh documents on offer (unused with a catalogue).
         slate_size: K; by default 3 with fresh documents and 10 with a catalogue.
@@ -68,13 +70,13 @@ def interest_evolution(
     Version history:
         v0: Ie et al., 2019, "RecSim", as published in version 0.2.4; the catalogue is ours.
     """
-    slate_size = slate_size or (3 if n_items is None else 10)
+    check_whole_number("n_candidates", n_candidates, 1)
+    check_whole_number("catalogue_seed", catalogue_seed, 0)
+    if n_items is not None:
+        check_whole_number("n_items", n_items, 1)
+    if slate_size is None:
+        slate_size = 3 if n_items is None else 10
     tastes_observed = (n_items is None) if tastes_observed is None else tastes_observed
-    n_choices = n_candidates if n_items is None else n_items
-    if not 1 <= slate_size <= n_choices:
-        raise ConfigError(
-            f"slate_size must lie in 1..{n_choices}, the items on offer, got {slate_size}"
-        )
     items = _items(n_items, n_candidates, catalogue_seed)
     taste = TopicTaste(N_TOPICS, InterestDrift())
     problem = Problem(

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from rlrec.arrays import Floats, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import History, HistoryShape
+from rlrec.envs.arguments import check_whole_number
 from rlrec.envs.taste import State
 from rlrec.envs.users import Outlook, Users
-from rlrec.errors import ConfigError, SlateError
+from rlrec.errors import SlateError
 from rlrec.seeding import UserStreams
 from rlrec.simulation import SimulatorStep, Space
 from rlrec.slates import repeated_slots
@@ -48,6 +49,12 @@ class Problem:
     """Steps after which an episode is truncated; None for no limit."""
     card: tuple[Assumption, ...]
 
+    def __post_init__(self) -> None:
+        check_whole_number("slate_size", self.slate_size, 1, self.users.items.n_choices)
+        check_whole_number("history_length", self.history.length, 1)
+        if self.max_steps is not None:
+            check_whole_number("max_steps", self.max_steps, 1)
+
 
 class UserSimulator:
     """B users who respond to slates, in numpy.
@@ -63,8 +70,8 @@ class UserSimulator:
     """
 
     def __init__(self, problem: Problem, n_users: int, first_user: int = 0) -> None:
-        if n_users < 1:
-            raise ConfigError(f"n_users must be 1 or more, got {n_users!r}")
+        check_whole_number("n_users", n_users, 1)
+        check_whole_number("first_user", first_user, 0)
         self.problem = problem
         self.n_users = n_users
         self.first_user = first_user
@@ -108,6 +115,7 @@ class UserSimulator:
 
     def reset(self, seed: int) -> Observations:
         """Start the first episode of every user under `seed` (0 or more)."""
+        check_whole_number("seed", seed, 0)
         self._streams = UserStreams(seed, self.first_user)
         self._tick = 0
         self._episodes[:] = 0

@@ -26,7 +26,8 @@ class SlateEnv(gym.Env[SingleObservation, NDArray[np.int64]]):
 
     def __init__(self, simulator: UserSimulator) -> None:
         self.simulator = simulator
-        self.observation_space = observation_space(simulator)
+        # Gymnasium types the elements of a Dict space as spaces
+        self.observation_space = observation_space(simulator)  # type: ignore[assignment]
         self.action_space = action_space(simulator)
         self.render_mode = None
         self._started = False

@@ -40,7 +40,7 @@ class SlateVectorEnv(VectorEnv[BatchedObservation, NDArray[np.int64], NDArray[An
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[BatchedObservation, dict[str, Any]]:
-        """Start new visits for all: the first ones under `seed`, or without a seed the next ones."""
+        """Start new visits for all: the first under `seed`, or without a seed the next ones."""
         if isinstance(seed, list):
             seed = seed[0]
         super().reset(seed=seed)
