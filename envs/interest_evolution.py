@@ -56,7 +56,7 @@ def interest_evolution(
     Episode end:
         `terminated` when the user's time is used up; `truncated` after `max_steps`, if given.
 
-    Args:
+    Arguments:
         n_users: B.
         first_user: Number of the first user of the batch.
         n_items: Size N of a fixed catalogue; None for fresh documents at every step.

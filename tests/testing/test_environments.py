@@ -1,0 +1,43 @@
+"""Every registered environment keeps the contract, at its defaults and at interesting arguments."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rlrec.envs import describe_environments, make_simulator
+from rlrec.testing import ENVIRONMENT_CHECKS, SimulatorMaker, check_environment
+
+INTEREST = "rlrec/InterestEvolution-v0"
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{entry.env_id: (entry.env_id, {}) for entry in describe_environments()},
+    "catalogue": (INTEREST, {"n_items": 60}),
+    "catalogue with open tastes": (INTEREST, {"n_items": 60, "tastes_observed": True}),
+    "fresh documents with hidden tastes": (INTEREST, {"tastes_observed": False}),
+    "slates of one": (INTEREST, {"slate_size": 1}),
+    "slates of everything": (INTEREST, {"n_candidates": 4, "slate_size": 4}),
+    "time limit": (INTEREST, {"n_items": 30, "slate_size": 2, "max_steps": 17}),
+    "time limit with fresh documents": (INTEREST, {"max_steps": 5, "history_length": 1}),
+}
+
+
+def maker(case: str) -> SimulatorMaker:
+    env_id, arguments = CASES[case]
+    return lambda n_users, first_user: make_simulator(env_id, n_users, first_user, **arguments)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("check", ENVIRONMENT_CHECKS, ids=lambda check: check.__name__)
+def test_environment_contract(check: Callable[[SimulatorMaker], None], case: str) -> None:
+    check(maker(case))
+
+
+def test_all_checks_run_at_once() -> None:
+    calls: list[int] = []
+
+    def make(n_users: int, first_user: int) -> Any:
+        calls.append(n_users)
+        return maker("time limit")(n_users, first_user)
+
+    check_environment(make)
+    assert {1, 7, 1000} <= set(calls)
