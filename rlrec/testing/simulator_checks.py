@@ -193,6 +193,7 @@ def check_snapshots_replay(make: SimulatorMaker) -> None:
     whole = play(simulator, slates)
     play(simulator, slates[:half])
     moment = simulator.snapshot()
+    simulator.step(slates[half])  # which must not change the snapshot
     for other in (simulator, simulator, make(_USERS, 0)):
         seen = other.restore(moment)
         now = {key: array[half] for key, array in whole.observations.items()}
@@ -311,8 +312,10 @@ def _check_refused(simulator: UserSimulator, slates: NDArray[Any], words: str) -
             show(slates)
         except SlateError as error:
             assert words in str(error), f"{what}: the error must name {words!r}, got {error}"
-        else:
-            raise AssertionError(f"{what} must raise a SlateError that names {words!r}")
+            continue
+        except Exception as error:
+            raise AssertionError(f"{what} must raise a SlateError, got {error!r}") from error
+        raise AssertionError(f"{what} must raise a SlateError that names {words!r}")
 
 
 def _global_state() -> tuple[Any, ...]:

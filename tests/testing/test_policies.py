@@ -16,9 +16,7 @@ N_ITEMS, SLATE_SIZE = 7, 3
 
 
 def catalogue_users() -> Simulator:
-    return make_simulator(
-        "rlrec/InterestEvolution-v0", 30, n_items=N_ITEMS, slate_size=SLATE_SIZE
-    )
+    return make_simulator("rlrec/InterestEvolution-v0", 30, n_items=N_ITEMS, slate_size=SLATE_SIZE)
 
 
 def baseline() -> Any:
