@@ -1,5 +1,8 @@
-"""Simulated users: blocks, simulator, faces and oracles. Importing it registers the environments."""
+"""Simulated users: blocks, simulator, faces, oracles. Importing it registers the environments."""
 
+from rlrec.envs.fitted_model import FitFigures, FitSettings, FittedUsersModel
+from rlrec.envs.fitted_users import fitted_users
+from rlrec.envs.fitting import fit_users
 from rlrec.envs.interest_evolution import interest_evolution
 from rlrec.envs.oracles import MyopicOracle, PlanningReference
 from rlrec.envs.registration import (
@@ -16,12 +19,17 @@ from rlrec.envs.vector import SlateVectorEnv
 __all__ = [
     "Assumption",
     "EnvironmentEntry",
+    "FitFigures",
+    "FitSettings",
+    "FittedUsersModel",
     "MyopicOracle",
     "PlanningReference",
     "SlateEnv",
     "SlateVectorEnv",
     "UserSimulator",
     "describe_environments",
+    "fit_users",
+    "fitted_users",
     "interest_evolution",
     "make_simulator",
     "make_users",

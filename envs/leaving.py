@@ -29,6 +29,10 @@ class TimeBudget:
     """Minutes lost when nothing is taken, above 0 (or a visit need never end)."""
     bonus: float = 0.9 / 3.4
     """Minutes given back for each minute watched and unit of quality, 0 or more."""
+    bonus_when_cut_short: bool = True
+    """Whether an item that the end of the time cuts short gives back as well, as published. Then
+    time that is running out shrinks by a share at each good item, and a visit in which something
+    good is always taken nears its end without reaching it."""
 
     def __post_init__(self) -> None:
         for name in ("initial", "item_length", "idle_cost"):
@@ -50,7 +54,10 @@ class TimeBudget:
     def spend(self, state: State, consumed: Consumed, minutes: Floats) -> None:
         """Charge every user for this step."""
         budget = state["budget"]
-        left = budget[consumed.users] - minutes * (1.0 - self.bonus * consumed.quality)
+        bonus = self.bonus * consumed.quality
+        if not self.bonus_when_cut_short:
+            bonus[minutes < self.item_length] = 0.0
+        left = budget[consumed.users] - minutes * (1.0 - bonus)
         budget -= self.idle_cost
         budget[consumed.users] = left
 

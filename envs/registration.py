@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
+from rlrec.envs.fitted_users import ENV_ID as FITTED_USERS
+from rlrec.envs.fitted_users import fitted_users
 from rlrec.envs.interest_evolution import ENV_ID as INTEREST_EVOLUTION
 from rlrec.envs.interest_evolution import interest_evolution
 from rlrec.envs.simulator import SimulatorFactory, UserSimulator
@@ -94,9 +96,7 @@ def register(entry: EnvironmentEntry) -> None:
         return SlateVectorEnv(make_simulator(entry.env_id, num_envs, **arguments))
 
     if entry.env_id not in gym.registry:
-        gym.register(
-            id=entry.env_id, entry_point=make_single, vector_entry_point=make_vector
-        )
+        gym.register(id=entry.env_id, entry_point=make_single, vector_entry_point=make_vector)
 
 
 register(
@@ -106,5 +106,15 @@ register(
         title="interests evolve with what is watched; the visit's time follows quality",
         floor="160.4 (fresh documents), 173 (catalogue of 1000)",
         reference="280.3 (fresh documents), 714 (catalogue of 1000)",
+    )
+)
+
+register(
+    EnvironmentEntry(
+        env_id=FITTED_USERS,
+        factory=fitted_users,
+        title="users learned from ratings: choices teach what attracts, ratings what satisfies",
+        floor="174 (made-up ratings)",
+        reference="558 (made-up ratings)",
     )
 )

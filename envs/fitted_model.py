@@ -1,0 +1,394 @@
+"""Users and items learned from a log of ratings, with what is known of how good they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlrec.arrays import Floats, Floats32, Ints
+from rlrec.baselines.model_folder import SavedModel, read_model, write_model
+from rlrec.baselines.settings import check_above_zero, check_count, check_seed
+from rlrec.data.catalogue import Catalogue
+from rlrec.envs.pair_values import PairFactors, PairValues, standardised
+from rlrec.envs.simulator import Assumption
+from rlrec.errors import ConfigError, DataError, ModelFileError
+
+POPULATIONS = ("train", "validation", "test")
+QUALITY_BOUND = 3.0
+"""Qualities lie between minus and plus this: the range of topic means in interest evolution."""
+
+_KIND, _NAME, _VERSION = "user-model", "fitted_users", 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """Settings of `fit_users`."""
+
+    factors: int = 32
+    """Length of the factors learned from choices, 1 or more."""
+    rating_factors: int = 32
+    """Length of the factors learned from ratings, 1 or more."""
+    choice_regularisation: float = 10.0
+    """Of the factors learned from choices, above 0."""
+    rating_regularisation: float = 0.12
+    """Of the factors learned from ratings, in squared rating points, above 0."""
+    min_item_ratings: int = 5
+    """Items with fewer ratings are left out."""
+    slate_size_for_calibration: int = 10
+    """Size of the random slates that `click_rate` is about."""
+    click_rate: float = 0.5
+    """Share of random slates from which a user takes something at first, in (0, 1)."""
+    quality_centre: float | None = None
+    """Rating of quality 0; None takes the mean of the ratings."""
+    quality_spread: float | None = None
+    """Rating points for a unit of quality, above 0; None takes a third of their sd."""
+    shares: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    """Shares of the persons in the populations train, validation and test; they sum to 1."""
+    seed: int = 0
+    """Of the populations, of what is held out, and of the factors' start."""
+
+    def __post_init__(self) -> None:
+        for name in ("factors", "rating_factors", "min_item_ratings", "slate_size_for_calibration"):
+            check_count(name, getattr(self, name))
+        for name in ("choice_regularisation", "rating_regularisation"):
+            check_above_zero(name, getattr(self, name))
+        if self.quality_spread is not None:
+            check_above_zero("quality_spread", self.quality_spread)
+        if not 0 < self.click_rate < 1:
+            raise ConfigError(f"click_rate must lie between 0 and 1, got {self.click_rate!r}")
+        self._check_shares()
+        check_seed(self.seed)
+
+    def _check_shares(self) -> None:
+        shares = self.shares
+        if len(shares) != len(POPULATIONS) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
+            raise ConfigError(
+                f"shares must be {len(POPULATIONS)} numbers of 0 or more that sum to 1, for the "
+                f"populations {', '.join(POPULATIONS)}, got {shares!r}"
+            )
+
+
+class FitFigures(NamedTuple):
+    """How well the models did on ratings held out from them."""
+
+    n_ratings: int
+    """Ratings fitted to in the end, these included."""
+    n_choices: int
+    """Held-out choices judged."""
+    n_alternatives: int
+    """Items beside the one chosen, for each of these choices."""
+    choice_log_likelihood: float
+    """Mean log-probability of a choice."""
+    popularity_log_likelihood: float
+    """The same where everyone follows popularity (a scaled log of the number of ratings)."""
+    n_held_out_ratings: int
+    """Held-out ratings predicted."""
+    rating_rmse: float
+    """Root mean squared error, in rating points."""
+    constant_rmse: float
+    """The same where the mean is predicted for all."""
+
+    @property
+    def uniform_log_likelihood(self) -> float:
+        """Mean log-probability of a choice where all items are equally likely."""
+        return -float(np.log(self.n_alternatives + 1))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedUsersModel:
+    """P persons and N items learned from ratings, made by `fit_users`.
+
+    Attraction is learned from what persons chose to rate: the inner product of the factors of
+    person and item, standardised over the catalogue for each person, times `choice_scale`.
+    Satisfaction is learned from how they rated: the rating predicted from biases and factors.
+
+    Stability: experimental.
+    """
+
+    catalogue: Catalogue
+    """The items with enough ratings."""
+    person_ids: NDArray[Any]
+    """Shape (P,). The data set's own labels of the persons."""
+    populations: dict[str, Ints]
+    """Rows of the persons of "train", "validation" and "test"; disjoint."""
+    person_factors: Floats
+    """Shape (P, factors). Learned from choices (`ALS`)."""
+    item_factors: Floats
+    """Shape (N, factors)."""
+    choice_scale: float
+    """Logit for one standard deviation of a person's attraction."""
+    nothing_score: float
+    """Logit of taking nothing."""
+    rating_mean: float
+    rating_sd: float
+    """Standard deviation of the ratings."""
+    rating_range: tuple[float, float]
+    """Lowest and highest rating; predictions are clipped to it."""
+    person_bias: Floats
+    """Shape (P,). Learned from ratings (`BiasedSVD`), in rating points."""
+    item_bias: Floats
+    """Shape (N,)."""
+    person_rating_factors: Floats
+    """Shape (P, rating_factors)."""
+    item_rating_factors: Floats
+    """Shape (N, rating_factors)."""
+    settings: FitSettings
+    figures: FitFigures
+
+    def __post_init__(self) -> None:
+        n_persons, n_items = len(self.person_ids), self.catalogue.n_items
+        for name, n_rows in (("person", n_persons), ("item", n_items)):
+            for part in ("factors", "rating_factors", "bias"):
+                array = getattr(self, f"{name}_{part}")
+                if len(array) != n_rows or not np.isfinite(array).all():
+                    raise DataError(
+                        f"{name}_{part} needs {n_rows} rows of finite numbers, got shape "
+                        f"{array.shape}"
+                    )
+
+    @property
+    def n_persons(self) -> int:
+        """Number of persons, P."""
+        return len(self.person_ids)
+
+    @property
+    def quality_centre(self) -> float:
+        """Rating of quality 0."""
+        given = self.settings.quality_centre
+        return self.rating_mean if given is None else given
+
+    @property
+    def quality_spread(self) -> float:
+        """Rating points for a unit of quality."""
+        given = self.settings.quality_spread
+        return self.rating_sd / 3.0 if given is None else given
+
+    @cached_property
+    def attraction(self) -> PairValues:
+        """Logit of each item for each person."""
+        factors = self._standard_factors
+        return PairValues(self.choice_scale * factors.persons, factors.items)
+
+    @cached_property
+    def quality(self) -> PairValues:
+        """Quality of each item for each person: (predicted rating - centre) / spread, clipped."""
+        base = self.person_bias + (self.rating_mean - self.quality_centre)
+        persons = np.column_stack([self.person_rating_factors, base, np.ones_like(base)])
+        items = np.column_stack(
+            [self.item_rating_factors, np.ones_like(self.item_bias), self.item_bias]
+        )
+        lowest, highest = (self._quality_of(rating) for rating in self.rating_range)
+        bounds = (max(lowest, -QUALITY_BOUND), min(highest, QUALITY_BOUND))
+        return PairValues(persons / self.quality_spread, items, bounds)
+
+    @cached_property
+    def traits(self) -> Floats32:
+        """What is observed of a person where tastes are observed, (P, factors)."""
+        return self._standard_factors.persons.astype(np.float32)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits that change with the persons, the items or what was learned of them."""
+        digest = hashlib.sha256(self.catalogue.fingerprint.encode())
+        digest.update(json.dumps(self._plain_values(), sort_keys=True).encode())
+        for name, array in sorted(self._arrays().items()):
+            digest.update(name.encode() + array.tobytes())
+        return digest.hexdigest()[:16]
+
+    def card(self) -> tuple[Assumption, ...]:
+        """Return every value of the model with its status: estimated or assumed."""
+        return (*_estimates(self), *_assumptions(self))
+
+    def save(self, folder: Path | str) -> None:
+        """Write the model to `folder` as safetensors with a JSON card.
+
+        Raises:
+            ModelFileError: `folder` holds something that is not a model.
+        """
+        write_model(
+            folder,
+            SavedModel(
+                _NAME,
+                asdict(self.settings),
+                {"version": _VERSION, **self._plain_values()},
+                {**self._arrays(), **_labels(self)},
+            ),
+            _KIND,
+        )
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """Read a model that `save` wrote.
+
+        Raises:
+            ModelFileError: The folder is missing, damaged, of another kind or version.
+        """
+        saved = read_model(folder, _KIND)
+        if saved.model != _NAME or saved.state.get("version") != _VERSION:
+            raise ModelFileError(
+                f"{folder} holds {saved.model!r} of version {saved.state.get('version')!r}; this "
+                f"release reads {_NAME!r} of version {_VERSION}"
+            )
+        try:
+            return cls(**_parts(saved))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelFileError(f"{folder} is damaged: {error!r}") from error
+
+    @cached_property
+    def _standard_factors(self) -> PairFactors:
+        return standardised(self.person_factors, self.item_factors)
+
+    def _quality_of(self, rating: float) -> float:
+        return (rating - self.quality_centre) / self.quality_spread
+
+    def _plain_values(self) -> dict[str, Any]:
+        names = ("choice_scale", "nothing_score", "rating_mean", "rating_sd")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "rating_range": list(self.rating_range),
+            "figures": self.figures._asdict(),
+        }
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        learned = {name: getattr(self, name) for name in _LEARNED}
+        populations = {f"population {name}": rows for name, rows in self.populations.items()}
+        catalogue = {"topics": self.catalogue.topics, "features": self.catalogue.features}
+        return learned | populations | catalogue
+
+
+_LEARNED = (
+    "person_factors",
+    "item_factors",
+    "person_bias",
+    "item_bias",
+    "person_rating_factors",
+    "item_rating_factors",
+)
+
+
+def _labels(model: FittedUsersModel) -> dict[str, NDArray[Any]]:
+    """Return ids, titles and names of topics as bytes of JSON: they may be numbers or texts."""
+    catalogue = model.catalogue
+    labels = {
+        "person_ids": model.person_ids.tolist(),
+        "item_ids": catalogue.item_ids.tolist(),
+        "titles": list(catalogue.titles),
+        "topic_names": list(catalogue.topic_names),
+    }
+    text = json.dumps(labels, ensure_ascii=False)
+    return {"labels": np.frombuffer(text.encode(), np.uint8)}
+
+
+def _parts(saved: SavedModel) -> dict[str, Any]:
+    """Return the arguments of `FittedUsersModel` from what was saved."""
+    arrays: Mapping[str, Any] = saved.arrays
+    labels = json.loads(arrays["labels"].tobytes())
+    catalogue = Catalogue(
+        item_ids=np.array(labels["item_ids"]),
+        topics=arrays["topics"],
+        features=arrays["features"],
+        topic_names=tuple(labels["topic_names"]),
+        titles=tuple(labels["titles"]),
+    )
+    state = {key: value for key, value in saved.state.items() if key != "version"}
+    low, high = state.pop("rating_range")
+    settings = {**saved.settings, "shares": tuple(saved.settings["shares"])}
+    return {
+        **state,
+        **{name: arrays[name] for name in _LEARNED},
+        "rating_range": (float(low), float(high)),
+        "figures": FitFigures(**state["figures"]),
+        "settings": FitSettings(**settings),
+        "catalogue": catalogue,
+        "person_ids": np.array(labels["person_ids"]),
+        "populations": {name: arrays[f"population {name}"] for name in POPULATIONS},
+    }
+
+
+def _estimates(model: FittedUsersModel) -> list[Assumption]:
+    def line(name: str, value: str, note: str) -> Assumption:
+        return Assumption(name, value, "estimated", note)
+
+    figures, settings = model.figures, model.settings
+    held_out = f"on {figures.n_held_out_ratings:,} held-out ratings"
+    return [
+        line(
+            "persons and items",
+            f"{model.n_persons:,} persons, {model.catalogue.n_items:,} items",
+            f"from {figures.n_ratings:,} ratings; items with {settings.min_item_ratings} or more",
+        ),
+        line("attraction", f"{settings.factors} factors (ALS)", "from what persons chose to rate"),
+        line(
+            "fit of attraction",
+            f"{figures.choice_log_likelihood:.3f} a choice; popularity "
+            f"{figures.popularity_log_likelihood:.3f}, uniform "
+            f"{figures.uniform_log_likelihood:.3f}",
+            f"mean log-likelihood of {figures.n_choices:,} held-out choices, each among "
+            f"{figures.n_alternatives + 1} items",
+        ),
+        line(
+            "choice scale",
+            f"{model.choice_scale:.3f}",
+            "logit for a standard deviation of attraction; maximum likelihood on held-out choices",
+        ),
+        line(
+            "satisfaction",
+            f"{settings.rating_factors} factors and biases (biased SVD)",
+            "from how persons rated",
+        ),
+        line(
+            "fit of satisfaction",
+            f"RMSE {figures.rating_rmse:.3f}; constant {figures.constant_rmse:.3f}",
+            held_out,
+        ),
+    ]
+
+
+def _assumptions(model: FittedUsersModel) -> list[Assumption]:
+    def line(name: str, value: str, note: str) -> Assumption:
+        return Assumption(name, value, "assumed", note)
+
+    settings = model.settings
+    penalties = f"{settings.choice_regularisation:g} and {settings.rating_regularisation:g}"
+    shares = ", ".join(
+        f"{name} {len(model.populations[name]):,} ({share:.0%})"
+        for name, share in zip(POPULATIONS, settings.shares, strict=True)
+    )
+    return [
+        line("penalties", penalties, "regularisation of choice and rating factors"),
+        line(
+            "click rate",
+            f"{settings.click_rate:g}",
+            f"of random slates of {settings.slate_size_for_calibration} at first: the log does "
+            "not say what was shown and left",
+        ),
+        line("score of nothing", f"{model.nothing_score:.3f}", "follows from the click rate"),
+        line(
+            "quality 0",
+            f"rating {model.quality_centre:.3f}",
+            _given(settings.quality_centre, "the mean of the ratings"),
+        ),
+        line(
+            "a unit of quality",
+            f"{model.quality_spread:.3f} rating points",
+            _given(settings.quality_spread, "a third of the sd of the ratings"),
+        ),
+        line(
+            "range of quality",
+            f"-{QUALITY_BOUND:g} to {QUALITY_BOUND:g}",
+            "as the topics of interest evolution; more would make a visit endless",
+        ),
+        line("populations", shares, f"persons at random, seed {settings.seed}"),
+    ]
+
+
+def _given(value: float | None, default: str) -> str:
+    return default if value is None else "given"

@@ -1,0 +1,202 @@
+"""Users learned from a log of ratings: choices teach what attracts, ratings what satisfies."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from rlrec.arrays import Ints
+from rlrec.baselines.settings import check_not_negative
+from rlrec.data.history import HistoryShape
+from rlrec.envs.choice import LogitChoice
+from rlrec.envs.fitted_blocks import FittedTaste, RatedQuality
+from rlrec.envs.fitted_model import POPULATIONS, FittedUsersModel
+from rlrec.envs.fitting import fit_users
+from rlrec.envs.items import CatalogueItems
+from rlrec.envs.leaving import TimeBudget, WatchTime
+from rlrec.envs.made_up_ratings import made_up_ratings
+from rlrec.envs.simulator import Assumption, Problem, UserSimulator
+from rlrec.envs.taste import InterestDrift
+from rlrec.envs.users import Users
+from rlrec.errors import ConfigError, ModelFileError, UnknownNameError, nearest_hint
+
+ENV_ID = "rlrec/FittedUsers-v0"
+_IN_MEMORY = "in memory: "
+
+
+def fitted_users(
+    n_users: int,
+    first_user: int = 0,
+    *,
+    model: str | Path | FittedUsersModel | None = None,
+    population: str = "train",
+    slate_size: int = 10,
+    tastes_observed: bool = False,
+    history_length: int = 20,
+    max_steps: int | None = None,
+    drift_weight: float = 1.0,
+    initial_budget: float = 200.0,
+) -> UserSimulator:
+    """Return users and items learned from a log of ratings (`fit_users`).
+
+    Each visit is that of a person drawn from a population of the log. An item is taken with weight
+    exp(attraction + drift_weight * interest in its topic), nothing with weight exp(score of
+    nothing). Attraction is learned from what persons chose to rate; interests begin at 0 and each
+    click moves the interest in its topic (`InterestDrift`). Quality is learned from how persons
+    rated, in -3..3. As in `rlrec/InterestEvolution-v0` a visit has 200 minutes; an item costs 4
+    minutes and gives back 0.2647 minutes for each minute watched and unit of quality (unless the
+    end of the time cuts it short); taking nothing costs half a minute. So clicking well is not
+    serving well. `card()` lists what of this is estimated and what is assumed.
+
+    Observation:
+        `history_items` (H,), `history_responses` (H, 2), `topic_counts` (T + 1,), `last_slate`
+        (K,), `last_response` (K, 2). With `tastes_observed` also `user` (D + T,): the person's
+        factors and the interests. Remaining time and quality are never observed.
+
+    Action:
+        `MultiDiscrete([N] * K)` items of the catalogue.
+
+    Reward:
+        Minutes watched in this step: 4 for a click (less if less time is left), else 0.
+
+    Episode end:
+        `terminated` when the user's time is used up; `truncated` after `max_steps`, if given.
+
+    Arguments:
+        n_users: B.
+        first_user: Number of the first user of the batch.
+        model: Folder of a saved `FittedUsersModel`, or such a model; None for a small one fitted to
+            made-up ratings (200 persons, 120 items). A model in memory works alike, but is named in
+            `arguments` by its fingerprint, from which it cannot be made again: save it for that.
+        population: "train", "validation" or "test": different persons of the same log.
+        slate_size: K. The score of nothing is calibrated for the slate size of the model.
+        tastes_observed: Whether `user` is observed.
+        history_length: H.
+        max_steps: Limit of an episode; None for none.
+        drift_weight: Logit of an interest of 1; 0 keeps tastes as they are.
+        initial_budget: Minutes a visit begins with.
+
+    Version history:
+        v0: Ours; dynamics of time and interests as Ie et al., 2019, "RecSim".
+    """
+    fitted = _model_of(model)
+    check_not_negative("drift_weight", drift_weight)
+    budget = TimeBudget(initial=initial_budget, bonus_when_cut_short=False)
+    catalogue = fitted.catalogue
+    taste = FittedTaste(
+        fitted.attraction,
+        fitted.traits,
+        _population(fitted, population),
+        catalogue.n_topics,
+        InterestDrift(),
+        drift_weight,
+    )
+    problem = Problem(
+        env_id=ENV_ID,
+        arguments={
+            "model": _name_of(model),
+            "population": population,
+            "slate_size": slate_size,
+            "tastes_observed": tastes_observed,
+            "history_length": history_length,
+            "max_steps": max_steps,
+            "drift_weight": drift_weight,
+            "initial_budget": initial_budget,
+        },
+        users=Users(
+            CatalogueItems(catalogue, RatedQuality(fitted.quality)),
+            taste,
+            LogitChoice(fitted.nothing_score),
+            budget,
+        ),
+        slate_size=slate_size,
+        history=HistoryShape(
+            slate_size=slate_size,
+            n_channels=len(WatchTime.channels),
+            n_topics=catalogue.n_topics,
+            length=history_length,
+        ),
+        catalogue=catalogue,
+        tastes_observed=tastes_observed,
+        max_steps=max_steps,
+        card=(*_source(model), *fitted.card(), *_assumptions(drift_weight, budget, max_steps)),
+    )
+    return UserSimulator(problem, n_users, first_user)
+
+
+def _model_of(model: str | Path | FittedUsersModel | None) -> FittedUsersModel:
+    if isinstance(model, FittedUsersModel):
+        return model
+    if model is None:
+        return _made_up_model()
+    if not isinstance(model, str | Path):
+        raise ConfigError(
+            "model must be the folder of saved fitted users, a FittedUsersModel or None, got "
+            f"{type(model).__name__}"
+        )
+    if str(model).startswith(_IN_MEMORY):
+        raise ModelFileError(
+            f"the model {str(model)!r} was never saved: save it, and pass its folder as `model`"
+        )
+    path = Path(model).absolute()
+    try:
+        saved = (path / "model.json").stat()
+    except OSError:
+        return FittedUsersModel.load(path)  # says what is wrong
+    return _loaded(path, saved.st_mtime_ns, saved.st_ino)
+
+
+@lru_cache(maxsize=4)
+def _loaded(path: Path, written_ns: int, inode: int) -> FittedUsersModel:
+    """Load a folder once, unless it has been written anew."""
+    return FittedUsersModel.load(path)
+
+
+@lru_cache(maxsize=1)
+def _made_up_model() -> FittedUsersModel:
+    return fit_users(made_up_ratings(), factors=8, rating_factors=8, choice_regularisation=1.0)
+
+
+def _name_of(model: str | Path | FittedUsersModel | None) -> str | None:
+    if isinstance(model, FittedUsersModel):
+        return f"{_IN_MEMORY}{model.fingerprint}"
+    return None if model is None else str(model)
+
+
+def _population(fitted: FittedUsersModel, name: str) -> Ints:
+    if name not in POPULATIONS:
+        raise UnknownNameError(
+            f"no population is called {name!r}.{nearest_hint(str(name), POPULATIONS)}"
+        )
+    if not len(fitted.populations[name]):
+        raise ConfigError(f"nobody is in the population {name!r}: its share is 0")
+    return fitted.populations[name]
+
+
+def _source(model: str | Path | FittedUsersModel | None) -> tuple[Assumption, ...]:
+    if model is not None:
+        return ()
+    note = "fitted to these, for want of a log; nothing here is about real users"
+    return (Assumption("ratings", "made up", "assumed", note),)
+
+
+def _assumptions(
+    drift_weight: float, budget: TimeBudget, max_steps: int | None
+) -> tuple[Assumption, ...]:
+    def line(name: str, value: Any, note: str) -> Assumption:
+        return Assumption(name, str(value), "assumed", note)
+
+    as_there = "as in interest evolution"
+    minutes = (
+        f"{budget.initial:g} minutes; item {budget.item_length:g}, idle {budget.idle_cost:g}, "
+        f"bonus {budget.bonus:.4f} a minute and unit"
+    )
+    return (
+        line("visits", "each by a person drawn from the population", "all equally likely"),
+        line("choice", "logit: at most one item of a slate", "position plays no part"),
+        line("items taken before", "attract and satisfy as at first", "a log of ratings is silent"),
+        line("drift weight", f"{drift_weight:g}", "logit of an interest of 1"),
+        line("interest drift", "0.3 (1 - |x|)(1 - x), up with probability (x + 1) / 2", as_there),
+        line("interests at first", "0 in every topic", "what lasts is in the attraction"),
+        line("time", minutes, f"{as_there}; an item cut short by the end gives nothing back"),
+        line("longest visit", max_steps or "no limit", "in steps"),
+    )

@@ -1,0 +1,304 @@
+"""From a log of ratings to users that can be simulated."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from rlrec.arrays import Floats, Ints
+from rlrec.baselines.als import ALS
+from rlrec.baselines.biased_svd import BiasedSVD
+from rlrec.data.catalogue import Catalogue
+from rlrec.data.ratings import Ratings
+from rlrec.envs.calibration import (
+    ChoiceSets,
+    choice_log_likelihood,
+    choice_scale,
+    choice_sets,
+    nothing_score,
+)
+from rlrec.envs.fitted_model import POPULATIONS, FitFigures, FitSettings, FittedUsersModel
+from rlrec.envs.pair_values import PairValues, standardised
+from rlrec.errors import DataError
+from rlrec.slates import uniform_slates
+
+Progress = Callable[[int, int], None]
+"""Told how many of how many steps are done."""
+
+_HELD_OUT_SHARE = 0.2
+_MOST_CHOICES = 20_000  # more would not move the scale's second decimal
+_N_ALTERNATIVES = 99
+_CALIBRATION_SLATES = 20_000
+_N_STEPS = 5
+_BLOCK = 1_000  # choices scored at once: bounds memory
+
+_logger = logging.getLogger(__name__)
+
+
+def fit_users(
+    ratings: Ratings,
+    *,
+    factors: int = 32,
+    rating_factors: int = 32,
+    choice_regularisation: float = 10.0,
+    rating_regularisation: float = 0.12,
+    min_item_ratings: int = 5,
+    slate_size_for_calibration: int = 10,
+    click_rate: float = 0.5,
+    quality_centre: float | None = None,
+    quality_spread: float | None = None,
+    shares: Sequence[float] = (0.6, 0.2, 0.2),
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> FittedUsersModel:
+    """Return users and items learned from ratings, for `rlrec/FittedUsers-v0`.
+
+    That a person rated an item is taken as a choice, whatever the rating: choices teach attraction
+    (`ALS`), ratings teach satisfaction (`BiasedSVD`). A fifth of the ratings is held out first, to
+    estimate how strongly choices follow attraction and how good both models are; then both are
+    fitted to all ratings. Same ratings, same settings: same model.
+
+    Args:
+        ratings: Of an item that a person rated more than once, the latest rating counts.
+        factors: As the others, see `FitSettings`.
+        rating_factors: Length of the factors learned from ratings.
+        choice_regularisation: Of the factors learned from choices.
+        rating_regularisation: Of the factors learned from ratings.
+        min_item_ratings: Items with fewer ratings are left out.
+        slate_size_for_calibration: Size of the random slates that `click_rate` is about.
+        click_rate: Share of random slates from which something is taken.
+        quality_centre: Rating of quality 0.
+        quality_spread: Rating points for a unit of quality.
+        shares: Of the persons, for the populations train, validation and test.
+        seed: Of all that is drawn.
+        progress: Told (steps done, steps in all).
+
+    Returns:
+        The model, with its figures of fit.
+
+    Raises:
+        ConfigError: A setting is out of range.
+        DataError: There are too few items with enough ratings, or all ratings are the same.
+    """
+    settings = FitSettings(
+        factors=factors,
+        rating_factors=rating_factors,
+        choice_regularisation=choice_regularisation,
+        rating_regularisation=rating_regularisation,
+        min_item_ratings=min_item_ratings,
+        slate_size_for_calibration=slate_size_for_calibration,
+        click_rate=click_rate,
+        quality_centre=quality_centre,
+        quality_spread=quality_spread,
+        shares=tuple(shares),  # type: ignore[arg-type]  # its length is checked there
+        seed=seed,
+    )
+    model = _fit(_known_part(ratings, settings), settings, _Counter(progress))
+    _logger.info("fitted users: %s", "; ".join(f"{a.name}: {a.value}" for a in model.card()))
+    return model
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """The ratings of the items that are kept."""
+
+    matrix: csr_array
+    """Shape (P, N)."""
+    catalogue: Catalogue
+    person_ids: NDArray[Any]
+
+    @property
+    def persons(self) -> Ints:
+        """Who gave each stored rating, (n,)."""
+        return np.repeat(np.arange(self.matrix.shape[0]), np.diff(self.matrix.indptr))
+
+    def part(self, rows: Ints) -> csr_array:
+        """Return some of the ratings, in a matrix of the same shape."""
+        cells = (self.persons[rows], self.matrix.indices[rows])
+        return csr_array((self.matrix.data[rows], cells), shape=self.matrix.shape)
+
+
+class _Models(NamedTuple):
+    choices: ALS
+    ratings: BiasedSVD
+
+
+class _Judgement(NamedTuple):
+    """What held-out ratings tell."""
+
+    choice_scale: float
+    figures: FitFigures
+
+
+class _Counter:
+    """Tells `progress` after each step."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._n_done = 0
+
+    def step(self) -> None:
+        self._n_done += 1
+        if self._progress is not None:
+            self._progress(self._n_done, _N_STEPS)
+
+
+def _fit(known: _Known, settings: FitSettings, counter: _Counter) -> FittedUsersModel:
+    rng = np.random.default_rng(settings.seed)
+    populations = _populations(known.matrix.shape[0], settings.shares, rng)
+    judgement = _judge(known, settings, rng, counter)
+    models = _models(known.matrix, settings, counter)
+    draft = FittedUsersModel(
+        catalogue=known.catalogue,
+        person_ids=known.person_ids,
+        populations=populations,
+        person_factors=models.choices.user_factors,
+        item_factors=models.choices.item_factors,
+        choice_scale=judgement.choice_scale,
+        nothing_score=0.0,
+        rating_mean=models.ratings.mean,
+        rating_sd=float(known.matrix.data.std()),
+        rating_range=models.ratings.rating_range,
+        person_bias=models.ratings.user_bias,
+        item_bias=models.ratings.item_bias,
+        person_rating_factors=models.ratings.user_factors,
+        item_rating_factors=models.ratings.item_factors,
+        settings=settings,
+        figures=judgement.figures,
+    )
+    calibrated = replace(draft, nothing_score=_nothing_score(draft, rng))
+    counter.step()
+    return calibrated
+
+
+def _known_part(ratings: Ratings, settings: FitSettings) -> _Known:
+    """Return the ratings of items with enough of them, by persons who have any left."""
+    matrix = csr_array(ratings.matrix())
+    matrix.sort_indices()
+    n_ratings = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    items = np.flatnonzero(n_ratings >= settings.min_item_ratings)
+    least = max(settings.slate_size_for_calibration, 2)
+    if len(items) < least:
+        raise DataError(
+            f"fitting users needs {least} or more items with {settings.min_item_ratings} or more "
+            f"ratings each (min_item_ratings), found {len(items)} among {ratings.n_rated_items} "
+            "rated items"
+        )
+    matrix = matrix[:, items]
+    persons = np.flatnonzero(np.diff(matrix.indptr))
+    matrix = csr_array(matrix[persons])
+    if np.ptp(matrix.data) == 0:
+        raise DataError(
+            f"all {matrix.nnz} ratings are {matrix.data[0]:g}: they say what was chosen, but not "
+            "how it was liked, which fitting users needs too"
+        )
+    return _Known(matrix, _catalogue_part(ratings.catalogue, items), ratings.user_ids[persons])
+
+
+def _catalogue_part(catalogue: Catalogue, items: Ints) -> Catalogue:
+    return Catalogue(
+        item_ids=catalogue.item_ids[items],
+        topics=catalogue.topics[items],
+        features=catalogue.features[items],
+        topic_names=catalogue.topic_names,
+        titles=tuple(catalogue.titles[item] for item in items) if catalogue.titles else (),
+    )
+
+
+def _populations(
+    n_persons: int, shares: tuple[float, ...], rng: np.random.Generator
+) -> dict[str, Ints]:
+    """Return rows of persons by population, ascending."""
+    ends = np.rint(np.cumsum(shares) * n_persons).astype(np.int64)
+    parts = np.split(rng.permutation(n_persons), ends[:-1])
+    for name, share, part in zip(POPULATIONS, shares, parts, strict=True):
+        if share > 0 and not len(part):
+            raise DataError(
+                f"a share of {share:g} of {n_persons} persons leaves nobody in the population "
+                f"{name!r}: fitting users needs more persons"
+            )
+    return {name: np.sort(part) for name, part in zip(POPULATIONS, parts, strict=True)}
+
+
+def _judge(
+    known: _Known, settings: FitSettings, rng: np.random.Generator, counter: _Counter
+) -> _Judgement:
+    """Hold out some ratings, fit to the others, and see how well these foretell those."""
+    rows = rng.permutation(known.matrix.nnz)
+    held_out, kept = np.split(rows, [max(1, round(_HELD_OUT_SHARE * len(rows)))])
+    rest = known.part(kept)
+    models = _models(rest, settings, counter)
+    persons, items = known.persons[held_out], known.matrix.indices[held_out].astype(np.int64)
+    sample = slice(_MOST_CHOICES)
+    sets = choice_sets(persons[sample], items[sample], known.matrix, _N_ALTERNATIVES, rng)
+    n_ratings = np.bincount(rest.indices, minlength=rest.shape[1])
+    by_taste = _fit_of_choices(_attraction(models.choices, sets))
+    by_popularity = _fit_of_choices(np.log1p(n_ratings)[sets.items])
+    given = known.matrix.data[held_out]
+    figures = FitFigures(
+        n_ratings=known.matrix.nnz,
+        n_choices=by_taste.n_judged,
+        n_alternatives=_N_ALTERNATIVES,
+        choice_log_likelihood=by_taste.log_likelihood,
+        popularity_log_likelihood=by_popularity.log_likelihood,
+        n_held_out_ratings=len(held_out),
+        rating_rmse=_rmse(models.ratings.predict(persons, items), given),
+        constant_rmse=_rmse(np.float64(models.ratings.mean), given),
+    )
+    return _Judgement(by_taste.scale, figures)
+
+
+def _models(matrix: csr_array, settings: FitSettings, counter: _Counter) -> _Models:
+    choices = ALS(
+        settings.factors, regularisation=settings.choice_regularisation, seed=settings.seed
+    )
+    cells = (np.ones(matrix.nnz), matrix.indices, matrix.indptr)
+    choices.fit(csr_array(cells, shape=matrix.shape))
+    counter.step()
+    ratings = BiasedSVD(
+        settings.rating_factors, regularisation=settings.rating_regularisation, seed=settings.seed
+    )
+    ratings.fit(matrix)
+    counter.step()
+    return _Models(choices, ratings)
+
+
+def _attraction(choices: ALS, sets: ChoiceSets) -> Floats:
+    """Return the standardised attraction of all items of the choices, (n, J + 1)."""
+    values = PairValues(*standardised(choices.user_factors, choices.item_factors))
+    starts = range(0, len(sets.persons), _BLOCK)
+    blocks = [slice(start, start + _BLOCK) for start in starts]
+    return np.concatenate(
+        [values.of_slates(sets.persons[block], sets.items[block]) for block in blocks]
+    )
+
+
+class _FitOfChoices(NamedTuple):
+    scale: float
+    log_likelihood: float
+    n_judged: int
+
+
+def _fit_of_choices(scores: Floats) -> _FitOfChoices:
+    """Estimate the scale of scores (n, J + 1) from every other choice; judge by those between."""
+    scale = choice_scale(scores[::2])
+    judged = scores[1::2]
+    return _FitOfChoices(scale, choice_log_likelihood(judged, scale), len(judged))
+
+
+def _rmse(predicted: Floats | np.float64, given: Floats) -> float:
+    return float(np.sqrt(np.mean((predicted - given) ** 2)))
+
+
+def _nothing_score(model: FittedUsersModel, rng: np.random.Generator) -> float:
+    """Return the score of nothing at which random slates are taken from at the click rate."""
+    settings = model.settings
+    persons = rng.integers(model.n_persons, size=_CALIBRATION_SLATES)
+    slates = uniform_slates(
+        len(persons), model.catalogue.n_items, settings.slate_size_for_calibration, rng
+    )
+    return nothing_score(model.attraction.of_slates(persons, slates), settings.click_rate)
