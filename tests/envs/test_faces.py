@@ -1,0 +1,170 @@
+"""One user in Gymnasium, many in a vector environment, many under stable-baselines3."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
+from stable_baselines3 import PPO
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import VecMonitor
+
+import rlrec.envs
+from rlrec.envs import SlateEnv, SlateVectorEnv, describe_environments, make_users
+from rlrec.simulation import simulator_of
+
+ENV_ID = "rlrec/InterestEvolution-v0"
+ENV_IDS = [entry.env_id for entry in describe_environments()]
+SMALL: dict[str, Any] = {"n_items": 20, "slate_size": 2}
+
+
+@pytest.mark.parametrize("env_id", ENV_IDS)
+def test_gymnasium_makes_one_user(env_id: str) -> None:
+    env = gym.make(env_id)
+    assert isinstance(env.unwrapped, SlateEnv)
+    observation, info = env.reset(seed=0)
+    assert env.observation_space.contains(observation) and "user_id" in info
+    observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+    assert env.observation_space.contains(observation)
+    assert isinstance(reward, float) and not terminated and not truncated
+    assert set(info) == {"response", "blank_slots", "user_id"}
+
+
+def test_gymnasium_passes_arguments_on() -> None:
+    env = gym.make(ENV_ID, **SMALL)
+    assert simulator_of(env.unwrapped).n_choices == 20
+    assert env.action_space == gym.spaces.MultiDiscrete([20, 20])
+
+
+def test_the_time_limit_of_gymnasium_truncates() -> None:
+    env = gym.make(ENV_ID, max_episode_steps=3)
+    env.reset(seed=0)
+    ends = [env.step(env.action_space.sample())[2:4] for _ in range(3)]
+    assert ends == [(False, False), (False, False), (False, True)]
+
+
+def test_resetting_in_mid_visit_brings_the_next_user() -> None:
+    env = gym.make(ENV_ID, **SMALL)
+    _, first = env.reset(seed=0)
+    env.step(np.array([0, 1]))
+    observation, second = env.reset()
+    assert second["user_id"] != first["user_id"]
+    assert not observation["last_slate"].any()
+
+
+def test_a_user_without_a_seed_differs_from_run_to_run() -> None:
+    seen = [gym.make(ENV_ID).reset()[0]["user"] for _ in range(2)]
+    assert (seen[0] != seen[1]).any()
+
+
+@pytest.mark.parametrize("env_id", ENV_IDS)
+def test_gymnasium_makes_the_native_vector_environment(env_id: str) -> None:
+    env = gym.make_vec(env_id, num_envs=5)
+    assert isinstance(env, SlateVectorEnv)
+    assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    observations, _ = env.reset(seed=0)
+    assert env.observation_space.contains(observations)
+    observations, rewards, *_ = env.step(env.action_space.sample())
+    assert env.observation_space.contains(observations) and rewards.shape == (5,)
+
+
+def test_a_list_of_seeds_counts_by_its_first() -> None:
+    env = gym.make_vec(ENV_ID, num_envs=3)
+    listed = env.reset(seed=[4, 5, 6])[0]["user"]  # type: ignore[arg-type]
+    np.testing.assert_array_equal(listed, env.reset(seed=4)[0]["user"])
+
+
+def test_gymnasium_records_episode_statistics() -> None:
+    env = RecordEpisodeStatistics(gym.make_vec(ENV_ID, num_envs=8, **SMALL))
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    returns, lengths = np.zeros(8), np.zeros(8, np.int64)
+    n_ended = 0
+    for _ in range(150):
+        _, rewards, terminated, truncated, info = env.step(rng.integers(20, size=(8, 2)))
+        returns += rewards
+        lengths += 1
+        ended = terminated | truncated
+        if ended.any():
+            np.testing.assert_array_equal(info["_episode"], ended)
+            np.testing.assert_allclose(info["episode"]["r"][ended], returns[ended])
+            np.testing.assert_array_equal(info["episode"]["l"][ended], lengths[ended])
+        returns[ended], lengths[ended] = 0.0, 0
+        n_ended += int(ended.sum())
+    assert n_ended >= 8
+
+
+def test_sb3_is_told_how_an_episode_ended() -> None:
+    env = make_users(ENV_ID, 6, seed=1, max_steps=80, **SMALL)
+    env.reset()
+    rng = np.random.default_rng(0)
+    told = []
+    for _ in range(160):
+        _, _, dones, infos = env.step(rng.integers(20, size=(6, 2)))
+        told += [infos[user] for user in np.flatnonzero(dones)]
+    assert {info["TimeLimit.truncated"] for info in told} == {True, False}
+    for info in told:
+        assert info["terminal_observation"]["topic_counts"].sum() == info["episode"]["l"]
+        assert info["TimeLimit.truncated"] <= (info["episode"]["l"] == 80)
+
+
+def test_users_of_sb3_who_go_on_share_one_empty_info() -> None:
+    env = make_users(ENV_ID, 4)
+    env.reset()
+    infos = env.step(np.zeros((4, 3), np.int64))[3]
+    assert isinstance(infos, list) and infos == [{}] * 4
+
+
+def test_the_monitor_of_sb3_agrees_with_the_episode_info() -> None:
+    env = VecMonitor(make_users(ENV_ID, 8, **SMALL), info_keywords=("TimeLimit.truncated",))
+    env.reset()
+    rng = np.random.default_rng(0)
+    returns = np.zeros(8)
+    n_ended = 0
+    for _ in range(150):
+        _, rewards, dones, infos = env.step(rng.integers(20, size=(8, 2)))
+        returns += rewards
+        for user in np.flatnonzero(dones):
+            assert infos[user]["episode"]["r"] == pytest.approx(returns[user], rel=1e-6)
+            n_ended += 1
+        returns[dones] = 0.0
+    assert n_ended >= 8
+
+
+def test_seeding_sb3_users_counts_at_the_next_reset_once() -> None:
+    env: Any = make_users(ENV_ID, 3, seed=0)
+    first = env.reset()["user"]
+    later = env.reset()["user"]
+    env.seed(0)
+    np.testing.assert_array_equal(env.reset()["user"], first)
+    np.testing.assert_array_equal(env.reset()["user"], later)
+    assert (first != later).all()
+
+
+def test_attributes_and_methods_of_sb3_users_answer_for_all() -> None:
+    env = make_users(ENV_ID, 3)
+    env.reset()
+    assert env.get_attr("num_envs", indices=[0, 2]) == [3, 3]
+    assert env.env_is_wrapped(gym.Wrapper) == [False] * 3
+    assert env.env_method("latent_state")[0]["budget"].shape == (3,)
+    env.set_attr("label", "users")
+    assert env.get_attr("label") == ["users"] * 3
+    env.close()
+
+
+def test_sb3_learns_and_evaluates_on_the_users() -> None:
+    env = make_users(ENV_ID, 4, max_steps=5, **SMALL)
+    agent = PPO("MultiInputPolicy", env, n_steps=8, batch_size=16, n_epochs=1, seed=0)
+    agent.learn(64)
+    mean: Any
+    mean, _ = evaluate_policy(agent, env, n_eval_episodes=4, warn=False)
+    assert 0 <= mean <= 20
+
+
+def test_the_faces_lead_to_their_simulator() -> None:
+    for face in (gym.make_vec(ENV_ID, num_envs=2), make_users(ENV_ID, 2)):
+        assert isinstance(simulator_of(face), rlrec.envs.UserSimulator)
+    with pytest.raises(TypeError, match="got str"):
+        simulator_of("users")
