@@ -21,11 +21,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def root() -> Path:
     """The folder that holds `pyproject.toml`."""
     return Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="session")
-def data_dir() -> Path:
-    """The folder of real data sets, RLREC_DATA_DIR; tests that need it are skipped without."""
-    if "RLREC_DATA_DIR" not in os.environ:
-        pytest.skip("needs RLREC_DATA_DIR, the folder of real data sets")
-    return Path(os.environ["RLREC_DATA_DIR"])
