@@ -116,7 +116,8 @@ class TopicTaste:
         if shown.items is None:
             return state["tastes"][:, shown.topics[0]]
         rows = np.arange(len(shown.topics)) * self.n_topics
-        return state["tastes"].ravel()[shown.topics + rows[:, None]]
+        scores: Floats = state["tastes"].ravel()[shown.topics + rows[:, None]]
+        return scores
 
     def consume(self, state: State, consumed: Consumed, draws: Floats) -> None:
         """Move the interest in the topic consumed."""
