@@ -58,7 +58,7 @@ class Taste(Protocol):
         ...
 
     def observe(self, state: State, users: Ints | slice) -> NDArray[np.float32]:
-        """Return the tastes as an agent may see them where they are observed, for some users, (F, P)."""
+        """Return the tastes of some users as agents see them where they may, (F, P)."""
         ...
 
 
