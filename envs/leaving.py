@@ -68,7 +68,7 @@ class TimeBudget:
 
     def cost(self, quality: Floats) -> Floats:
         """Return the minutes a whole item of this quality costs, net of what it gives back."""
-        return self.item_length * (1.0 - self.bonus * quality)
+        return self.item_length - (self.item_length * self.bonus) * quality
 
 
 class WatchTime:

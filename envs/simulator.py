@@ -204,10 +204,13 @@ class UserSimulator:
         """Return the true expected reward of showing `slates` now, shape (B,)."""
         return self.problem.users.expected_reward(self._state, self.choice_probabilities(slates))
 
-    def outlook(self) -> Outlook:
-        """Return the truth about everything on offer now."""
+    def outlook(self, users: Ints | None = None) -> Outlook:
+        """Return the truth about everything on offer now, for some users or by default for all."""
         self._running()
-        return self.problem.users.outlook(self._state)
+        state = self._state
+        if users is not None:
+            state = {key: array[users] for key, array in state.items()}
+        return self.problem.users.outlook(state)
 
     def latent_state(self) -> dict[str, NDArray[Any]]:
         """Return copies of the users' hidden state, arrays with a leading axis of B."""

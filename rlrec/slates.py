@@ -136,16 +136,22 @@ def best_slates(
     Reference:
         Dinkelbach, 1967, "On Nonlinear Fractional Programming".
     """
-    level = np.full(weights.shape[0], -np.inf)
     first = values.min(axis=1) if start is None else start
     slates = top_slates(weights * (values - first[:, None]), slate_size)
+    level = np.full(weights.shape[0], -np.inf)
+    rising = np.arange(weights.shape[0])  # rows that may still get better
     for _ in range(50):  # rises strictly until exact; three to six rounds in practice
-        value = slate_values(slates, weights, values, null_weight, null_value)
-        rising = value > level
-        if not rising.any():
+        value = slate_values(slates[rising], weights, values, null_weight, null_value)
+        still = value > level[rising]
+        if not still.any():
             break
-        level = np.where(rising, value, level)
-        gains = weights[rising] * (values[rising] - level[rising, None])
+        if not still.all():
+            rising, value = rising[still], value[still]
+            weights, values = weights[still], values[still]
+            null_weight, null_value = null_weight[still], null_value[still]
+        level[rising] = value
+        gains = values - value[:, None]
+        gains *= weights
         slates[rising] = top_slates(gains, slate_size)
     return slates
 
