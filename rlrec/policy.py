@@ -1,13 +1,16 @@
 """What a slate policy is, and the policies that need no model."""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from rlrec.arrays import Floats, Ints, Observations
 from rlrec.errors import ConfigError
 from rlrec.slates import SlateDraw, repeated_slots, uniform_slates
+
+if TYPE_CHECKING:
+    from rlrec.simulation import Simulator
 
 
 @runtime_checkable
@@ -34,6 +37,19 @@ class SlatePolicy(Protocol):
 def n_users_of(observations: Observations) -> int:
     """Return the number of users in a batch of observations."""
     return int(next(iter(observations.values())).shape[0])
+
+
+def bound_to(policy: SlatePolicy, simulator: "Simulator") -> SlatePolicy:
+    """Return `policy` as it acts in `simulator`.
+
+    A policy that reads the truth (an oracle) has a method `bind(simulator)`, which returns the
+    policy to use there; every other policy is returned as it is.
+    """
+    bind: Any = getattr(policy, "bind", None)
+    if bind is None:
+        return policy
+    bound: SlatePolicy = bind(simulator)
+    return bound
 
 
 class RandomPolicy:
@@ -103,3 +119,60 @@ class MixturePolicy:
         above = np.concatenate([np.zeros_like(joint[:, :1]), joint[:, :-1]], axis=1)
         with np.errstate(invalid="ignore"):  # -inf minus -inf: below an impossible position
             return np.where(np.isneginf(joint), -np.inf, np.minimum(joint - above, 0.0))
+
+    def bind(self, simulator: "Simulator") -> Self:
+        """Return the mixture of the same parts, each as it acts in `simulator`."""
+        parts = [bound_to(policy, simulator) for policy in self.policies]
+        return type(self)(parts, self.weights.tolist())
+
+
+class DrawingPolicy:
+    """A policy that draws its slates even where others are asked for their best.
+
+    So a logging policy is judged as it served users for the log.
+
+    Args:
+        policy: What draws.
+    """
+
+    def __init__(self, policy: SlatePolicy) -> None:
+        self.policy = policy
+
+    def act(
+        self, observations: Observations, rng: np.random.Generator, deterministic: bool = False
+    ) -> SlateDraw:
+        """Return drawn slates; `deterministic` makes no difference."""
+        return self.policy.act(observations, rng, deterministic=False)
+
+    def log_probs(self, observations: Observations, slates: Ints) -> Floats:
+        """Return the log-probabilities (B, K) of drawing `slates`."""
+        return self.policy.log_probs(observations, slates)
+
+    def bind(self, simulator: "Simulator") -> Self:
+        """Return this policy as it acts in `simulator`."""
+        return type(self)(bound_to(self.policy, simulator))
+
+
+def with_random_slates(
+    informed: SlatePolicy, simulator: "Simulator", random_share: float
+) -> SlatePolicy:
+    """Return `informed`, with a share of random slates in its place.
+
+    So every slate has a chance, and a log of it can be judged for every other policy.
+
+    Args:
+        informed: Any policy.
+        simulator: Where it acts.
+        random_share: 0 to 1; at 1 only random slates are left.
+
+    Raises:
+        ConfigError: `random_share` lies outside 0..1.
+    """
+    if not 0 <= random_share <= 1:
+        raise ConfigError(f"random_share must lie in 0..1, got {random_share!r}")
+    anything = RandomPolicy(simulator.n_choices, simulator.slate_size)
+    if random_share == 1:
+        return anything
+    if random_share == 0:
+        return informed
+    return MixturePolicy([informed, anything], [1 - random_share, random_share])

@@ -5,8 +5,19 @@ import numpy as np
 import pytest
 
 from rlrec.arrays import Floats, Ints, Observations
+from rlrec.data import InteractionLog
+from rlrec.envs import MyopicOracle, UserSimulator, make_simulator
 from rlrec.errors import ConfigError
-from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy, n_users_of
+from rlrec.evaluation import rollout
+from rlrec.policy import (
+    DrawingPolicy,
+    MixturePolicy,
+    RandomPolicy,
+    SlatePolicy,
+    bound_to,
+    n_users_of,
+    with_random_slates,
+)
 from rlrec.slates import (
     SlateDraw,
     plackett_luce_log_probs,
@@ -134,3 +145,70 @@ def test_mixture_gives_no_chance_to_a_slate_that_no_part_shows() -> None:
 def test_mixture_refuses_weights_that_do_not_fit(weights: list[float]) -> None:
     with pytest.raises(ConfigError, match="one weight above 0"):
         MixturePolicy([AlwaysFirst(), AlwaysFirst()], weights)
+
+
+@pytest.fixture
+def simulator() -> UserSimulator:
+    return make_simulator("rlrec/InterestEvolution-v0", 4, n_items=30, slate_size=2)
+
+
+def half_myopic() -> MixturePolicy:
+    return MixturePolicy([MyopicOracle(), RandomPolicy(30, 2)], [1.0, 1.0])
+
+
+def test_a_policy_without_bind_acts_the_same_in_every_simulator(simulator: UserSimulator) -> None:
+    policy = RandomPolicy(30, 2)
+    assert bound_to(policy, simulator) is policy
+
+
+def test_binding_a_mixture_binds_the_parts_that_read_the_truth(simulator: UserSimulator) -> None:
+    observations = simulator.reset(0)
+    mixture = half_myopic()
+    bound = mixture.bind(simulator)
+    best = MyopicOracle().bind(simulator).act(observations, np.random.default_rng(0), True).slates
+    # half for the best slate, and half of one slate in 30 * 29 at random
+    expected = math.log(0.5 + 0.5 / (30 * 29))
+    np.testing.assert_allclose(bound.log_probs(observations, best).sum(axis=1), expected)
+    assert bound.policies[1] is mixture.policies[1]
+    np.testing.assert_array_equal(bound.weights, mixture.weights)
+
+
+def test_a_mixture_with_an_oracle_can_log_and_be_judged(simulator: UserSimulator) -> None:
+    mixture = half_myopic()
+    log = InteractionLog.record(mixture, simulator, 40, seed=1)
+    assert log.column("log_propensity").max() == pytest.approx(math.log(0.5 + 0.5 / (30 * 29)))
+    judged = rollout({"mixture": mixture, "drawing": DrawingPolicy(mixture)}, simulator, 5, seed=2)
+    assert judged.mean_return("mixture").value > 0
+
+
+def test_a_drawing_policy_draws_where_others_show_their_best() -> None:
+    preferring, observations = Preferring([0.0, 1.0, 2.0, -1.0]), users(300)
+    rng = np.random.default_rng(3)
+    drawn = DrawingPolicy(preferring).act(observations, rng, deterministic=True)
+    assert len(np.unique(drawn.slates, axis=0)) > 1
+    np.testing.assert_allclose(drawn.log_probs, preferring.log_probs(observations, drawn.slates))
+
+
+def test_binding_a_drawing_policy_binds_what_it_draws_from(simulator: UserSimulator) -> None:
+    observations = simulator.reset(0)
+    oracle = DrawingPolicy(MyopicOracle()).bind(simulator)
+    drawn = oracle.act(observations, np.random.default_rng(0))
+    best = MyopicOracle().bind(simulator).act(observations, np.random.default_rng(0))
+    np.testing.assert_array_equal(drawn.slates, best.slates)
+
+
+def test_random_slates_take_the_share_they_are_given(simulator: UserSimulator) -> None:
+    informed = Preferring([0.0] * 30)
+    assert with_random_slates(informed, simulator, 0.0) is informed
+    assert isinstance(with_random_slates(informed, simulator, 1.0), RandomPolicy)
+    mixture = with_random_slates(informed, simulator, 0.25)
+    assert isinstance(mixture, MixturePolicy)
+    np.testing.assert_allclose(mixture.weights, [0.75, 0.25])
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, math.nan])
+def test_a_share_of_random_slates_outside_its_range_is_refused(
+    simulator: UserSimulator, share: float
+) -> None:
+    with pytest.raises(ConfigError, match=r"random_share must lie in 0\.\.1, got"):
+        with_random_slates(RandomPolicy(30, 2), simulator, share)

@@ -14,6 +14,7 @@ from rlrec.data.log import InteractionLog, LogMetadata
 from rlrec.data.log_columns import OBSERVED_KEYS, Columns, arrange, response_column
 from rlrec.data.log_files import LogParts, check_free, new_folder, write_part
 from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
+from rlrec.policy import bound_to
 
 if TYPE_CHECKING:
     from rlrec.policy import SlatePolicy
@@ -120,7 +121,7 @@ class _Recording:
         n_topics = None if counted is None else counted.shape[0] - 1
         return LogMetadata(
             slate_size=simulator.slate_size,
-            response_channels=tuple(simulator.response_channels),
+            response_channels=simulator.response_channels,
             catalogue_fingerprint=None if catalogue is None else catalogue.fingerprint,
             n_topics=n_topics if catalogue is None else catalogue.n_topics,
             logging_policy=policy_name,
@@ -140,9 +141,7 @@ class _Recording:
     def _ticks(
         self, simulator: "Simulator", first: int, rng: np.random.Generator
     ) -> Iterator[Columns]:
-        policy = self._policy
-        if hasattr(policy, "bind"):
-            policy = policy.bind(simulator)
+        policy = bound_to(self._policy, simulator)
         observations = simulator.reset(self._seed)
         steps = np.zeros(simulator.n_users, np.int64)
         for tick in range(self._n_ticks):

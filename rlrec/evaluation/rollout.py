@@ -10,7 +10,7 @@ import numpy as np
 from rlrec.errors import ConfigError, SlateError
 from rlrec.evaluation.first_episodes import FirstEpisodes, identified_items
 from rlrec.evaluation.results import RolloutResults
-from rlrec.policy import SlatePolicy
+from rlrec.policy import SlatePolicy, bound_to
 from rlrec.simulation import Simulator, simulator_of
 
 _LOG = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def rollout(
         seed=seed,
         deterministic=deterministic,
         max_steps=max_steps,
-        response_channels=tuple(simulator.response_channels),
+        response_channels=simulator.response_channels,
         topic_names=() if catalogue is None else catalogue.topic_names,
     )
 
@@ -89,7 +89,7 @@ def _play(
     simulator = terms.simulator
     observations = simulator.reset(terms.seed)
     rng = np.random.default_rng([terms.seed, zlib.crc32(name.encode())])
-    bound: SlatePolicy = policy.bind(simulator) if hasattr(policy, "bind") else policy
+    bound = bound_to(policy, simulator)
     episodes = FirstEpisodes(simulator, observations)
     while episodes.running.size and episodes.n_steps != terms.max_steps:
         slates = bound.act(observations, rng, terms.deterministic).slates

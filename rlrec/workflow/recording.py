@@ -8,8 +8,7 @@ from rlrec.baselines import BASELINE_NAMES, make_baseline
 from rlrec.data import InteractionLog
 from rlrec.envs import MyopicOracle, make_users
 from rlrec.errors import DataError, UnknownNameError, nearest_hint
-from rlrec.policy import RandomPolicy, SlatePolicy
-from rlrec.workflow.mixing import with_random_slates
+from rlrec.policy import RandomPolicy, SlatePolicy, with_random_slates
 from rlrec.workflow.progress import Reporter
 from rlrec.workflow.runner import stage_seed
 

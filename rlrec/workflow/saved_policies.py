@@ -6,9 +6,8 @@ from typing import Any, Literal
 from rlrec.baselines import load_baseline, make_baseline
 from rlrec.data import InteractionLog
 from rlrec.envs import MyopicOracle, PlanningReference, UserSimulator, make_simulator, make_users
-from rlrec.policy import RandomPolicy, SlatePolicy
+from rlrec.policy import DrawingPolicy, RandomPolicy, SlatePolicy, with_random_slates
 from rlrec.workflow.config import BaselineConfig
-from rlrec.workflow.mixing import AlwaysDraws, with_random_slates
 from rlrec.workflow.policy_names import (
     FINETUNED,
     LOGGING,
@@ -114,7 +113,7 @@ def all_policies(
     policies: dict[str, SlatePolicy] = {RANDOM: random_policy(simulator)}
     if config.logging.baseline is not None:
         logger = logging_policy(folder, folder.stage_path("log"), simulator)
-        policies[LOGGING] = AlwaysDraws(logger)
+        policies[LOGGING] = DrawingPolicy(logger)
     for baseline in config.baselines:
         saved = folder.stage_path("baselines") / file_name(baseline.title)
         policies[baseline.title] = load_baseline(saved)
