@@ -130,9 +130,9 @@ class PromisesMore(UserSimulator):
 
 
 class MovesWhenAsked(UserSimulator):
-    def outlook(self) -> Any:
+    def outlook(self, users: Ints | None = None) -> Any:
         self._tick += 1
-        return super().outlook()
+        return super().outlook(users)
 
 
 class ShowsTheBudget(UserSimulator):
