@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Floats32, Ints
 from rlrec.baselines.model_folder import SavedModel, read_model, write_model
-from rlrec.baselines.settings import check_above_zero, check_count, check_seed
+from rlrec.baselines.settings import (
+    check_above_zero,
+    check_count,
+    check_not_negative,
+    check_seed,
+)
 from rlrec.data.catalogue import Catalogue
 from rlrec.envs.pair_values import PairFactors, PairValues, standardised
 from rlrec.envs.simulator import Assumption
@@ -37,7 +42,7 @@ class FitSettings:
     rating_factors: int = 32
     """Length of the factors learned from ratings, 1 or more."""
     choice_regularisation: float = 10.0
-    """Of the factors learned from choices, above 0."""
+    """Of the factors learned from choices, above 0; 10 foretold choices of MovieLens 100K best."""
     rating_regularisation: float = 0.12
     """Of the factors learned from ratings, in squared rating points, above 0."""
     min_item_ratings: int = 5
@@ -47,7 +52,7 @@ class FitSettings:
     click_rate: float = 0.5
     """Share of random slates from which a user takes something at first, in (0, 1)."""
     quality_centre: float | None = None
-    """Rating of quality 0; None takes the mean of the ratings."""
+    """Rating of quality 0, above 0; None takes the mean of the ratings."""
     quality_spread: float | None = None
     """Rating points for a unit of quality, above 0; None takes a third of their sd."""
     shares: tuple[float, float, float] = (0.6, 0.2, 0.2)
@@ -62,14 +67,20 @@ class FitSettings:
             check_above_zero(name, getattr(self, name))
         if self.quality_spread is not None:
             check_above_zero("quality_spread", self.quality_spread)
-        if not 0 < self.click_rate < 1:
+        if self.quality_centre is not None:
+            check_above_zero("quality_centre", self.quality_centre)
+        check_above_zero("click_rate", self.click_rate)
+        if not self.click_rate < 1:
             raise ConfigError(f"click_rate must lie between 0 and 1, got {self.click_rate!r}")
         self._check_shares()
         check_seed(self.seed)
 
     def _check_shares(self) -> None:
         shares = self.shares
-        if len(shares) != len(POPULATIONS) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
+        is_complete = isinstance(shares, tuple) and len(shares) == len(POPULATIONS)
+        for share in shares if is_complete else ():
+            check_not_negative("each share", share)
+        if not is_complete or abs(sum(shares) - 1) > 1e-9:
             raise ConfigError(
                 f"shares must be {len(POPULATIONS)} numbers of 0 or more that sum to 1, for the "
                 f"populations {', '.join(POPULATIONS)}, got {shares!r}"

@@ -118,7 +118,11 @@ def fitted_users(
         catalogue=catalogue,
         tastes_observed=tastes_observed,
         max_steps=max_steps,
-        card=(*_source(model), *fitted.card(), *_assumptions(drift_weight, budget, max_steps)),
+        card=(
+            *_source(model),
+            *fitted.card(),
+            *_assumptions(population, drift_weight, budget, max_steps),
+        ),
     )
     return UserSimulator(problem, n_users, first_user)
 
@@ -180,7 +184,7 @@ def _source(model: str | Path | FittedUsersModel | None) -> tuple[Assumption, ..
 
 
 def _assumptions(
-    drift_weight: float, budget: TimeBudget, max_steps: int | None
+    population: str, drift_weight: float, budget: TimeBudget, max_steps: int | None
 ) -> tuple[Assumption, ...]:
     def line(name: str, value: Any, note: str) -> Assumption:
         return Assumption(name, str(value), "assumed", note)
@@ -191,7 +195,7 @@ def _assumptions(
         f"bonus {budget.bonus:.4f} a minute and unit"
     )
     return (
-        line("visits", "each by a person drawn from the population", "all equally likely"),
+        line("visits", f"each by a person of the population {population!r}", "equally likely"),
         line("choice", "logit: at most one item of a slate", "position plays no part"),
         line("items taken before", "attract and satisfy as at first", "a log of ratings is silent"),
         line("drift weight", f"{drift_weight:g}", "logit of an interest of 1"),

@@ -1,7 +1,7 @@
 """From a log of ratings to users that can be simulated."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -51,7 +51,7 @@ def fit_users(
     click_rate: float = 0.5,
     quality_centre: float | None = None,
     quality_spread: float | None = None,
-    shares: Sequence[float] = (0.6, 0.2, 0.2),
+    shares: tuple[float, ...] | list[float] = (0.6, 0.2, 0.2),
     seed: int = 0,
     progress: Progress | None = None,
 ) -> FittedUsersModel:
@@ -82,7 +82,8 @@ def fit_users(
 
     Raises:
         ConfigError: A setting is out of range.
-        DataError: There are too few items with enough ratings, or all ratings are the same.
+        DataError: There are too few items with enough ratings, all ratings are the same, or nearly
+            everybody rated nearly everything.
     """
     settings = FitSettings(
         factors=factors,
@@ -94,7 +95,7 @@ def fit_users(
         click_rate=click_rate,
         quality_centre=quality_centre,
         quality_spread=quality_spread,
-        shares=tuple(shares),  # type: ignore[arg-type]  # its length is checked there
+        shares=tuple(shares) if isinstance(shares, list) else shares,  # type: ignore[arg-type]
         seed=seed,
     )
     model = _fit(_known_part(ratings, settings), settings, _Counter(progress))
@@ -235,6 +236,11 @@ def _judge(
     persons, items = known.persons[held_out], known.matrix.indices[held_out].astype(np.int64)
     sample = slice(_MOST_CHOICES)
     sets = choice_sets(persons[sample], items[sample], known.matrix, _N_ALTERNATIVES, rng)
+    if len(sets.persons) < 2:
+        raise DataError(
+            f"of {len(held_out)} held-out ratings none tells a choice: those persons rated nearly "
+            f"all of the {known.matrix.shape[1]} items, which leaves nothing that they did not want"
+        )
     n_ratings = np.bincount(rest.indices, minlength=rest.shape[1])
     by_taste = _fit_of_choices(_attraction(models.choices, sets))
     by_popularity = _fit_of_choices(np.log1p(n_ratings)[sets.items])

@@ -21,7 +21,7 @@ class PairValues:
         persons: Shape (P, D).
         items: Shape (N, D).
         bounds: Lowest and highest value.
-        largest_table: Pairs up to which a table is kept.
+        largest_table: Pairs up to which a table is kept; by default LARGEST_TABLE.
     """
 
     def __init__(
@@ -29,12 +29,13 @@ class PairValues:
         persons: Floats,
         items: Floats,
         bounds: tuple[float, float] = (-np.inf, np.inf),
-        largest_table: int = LARGEST_TABLE,
+        largest_table: int | None = None,
     ) -> None:
         self._persons = persons
         self._items = np.ascontiguousarray(items)
         self._bounds = bounds
-        self._has_table = len(persons) * len(items) <= largest_table
+        most = LARGEST_TABLE if largest_table is None else largest_table
+        self.has_table = len(persons) * len(items) <= most
 
     def of_pairs(self, persons: Ints, items: Ints) -> Floats:
         """Return the values of F pairs, shape (F,)."""
@@ -42,7 +43,7 @@ class PairValues:
 
     def of_slates(self, persons: Ints, slates: Ints) -> Floats:
         """Return the values of slates (B, K) for B persons, shape (B, K)."""
-        if self._has_table:
+        if self.has_table:
             cells = slates + (persons * len(self._items))[:, None]
             looked_up: Floats = self._table.ravel()[cells].astype(np.float64)
             return looked_up
@@ -52,7 +53,7 @@ class PairValues:
 
     def of_all(self, persons: Ints) -> Floats:
         """Return the values of all items for B persons, shape (B, N)."""
-        if self._has_table:
+        if self.has_table:
             rows: Floats = self._table[persons].astype(np.float64)
             return rows
         return self._clipped(self._persons[persons] @ self._items.T)
