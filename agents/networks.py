@@ -48,7 +48,7 @@ class ItemEncoder(nn.Module):
             parts = [part for part in (items.features, _scaled(items.factors)) if part is not None]
             known = np.hstack([np.zeros((n_choices, 0), np.float32), *parts]).astype(np.float32)
             self.own = nn.Parameter(torch.zeros(n_choices, size)) if known.shape[1] == 0 else None
-        self.register_buffer("known", torch.from_numpy(known))
+        self.register_buffer("known", torch.from_numpy(known), persistent=False)
         self.known: Tensor
         self.project = nn.Linear(known.shape[1], size)
 
@@ -61,43 +61,49 @@ class ItemEncoder(nn.Module):
         return vectors if self.own is None else vectors + self.own
 
 
-class StateEncoder(nn.Module):
-    """Flattens what is observed of a user and the visit so far to two vectors.
+class State(NamedTuple):
+    """What is observed of B users, as three vectors each."""
 
-    The plain vector holds `user`, `context` and `topic_counts` as they are: the time used up is
-    linear in the counts. The bounded vector, for deep layers, holds `user` and `context`, logarithms
-    of the counts and the mean vector of the items in `history_items`, so that visits longer than
-    those learned from do not drive the layers out of their range.
-    """
+    manner: Tensor
+    """What the user is like: `user`, `context`, shares of the counts, mean of the history. Bounded,
+    so a visit longer than any learned from looks like nothing new."""
+    progress: Tensor
+    """How far the visit has come: logarithms of the counts."""
+    counts: Tensor
+    """The counts as they are: the time used up is linear in them."""
+
+
+class StateEncoder(nn.Module):
+    """Reads `user`, `context`, `topic_counts` and `history_items`, as far as they are observed."""
 
     def __init__(self, space: spaces.Dict, item_size: int) -> None:
         super().__init__()
         self.keys = tuple(key for key in ("user", "context") if key in space.spaces)
         self.has_counts = "topic_counts" in space.spaces
         self.has_history = "history_items" in space.spaces
-        n_counts = int(np.prod(space["topic_counts"].shape or ())) if self.has_counts else 0
         known = sum(int(np.prod(space[key].shape or ())) for key in self.keys)
-        self.plain_size = known + n_counts
-        self.bounded_size = known + n_counts + (item_size if self.has_history else 0)
-        if self.bounded_size == 0:
+        self.count_size = int(np.prod(space["topic_counts"].shape or ())) if self.has_counts else 0
+        self.manner_size = known + self.count_size + (item_size if self.has_history else 0)
+        if self.manner_size == 0:
             raise ConfigError(
                 "an agent needs at least one of the observation keys user, context, topic_counts "
                 f"and history_items, got {sorted(space.spaces)}"
             )
 
-    def forward(self, observations: TensorDict, items: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (B, plain_size) and (B, bounded_size); `items` are a catalogue's (N, item_size)."""
-        known = [observations[key].float() for key in self.keys]
-        plain, bounded = [*known], [*known]
+    def forward(self, observations: TensorDict, items: Tensor) -> State:
+        """Return the state of B users; `items` are a catalogue's vectors (N, item_size)."""
+        manner = [observations[key].float() for key in self.keys]
+        n_users = len(next(iter(observations.values())))
+        counts = torch.zeros(n_users, 0, device=items.device)
         if self.has_counts:
             counts = observations["topic_counts"].float()
-            plain.append(counts / _COUNT_SCALE)
-            bounded.append(torch.log1p(counts) / _LOG_SCALE)
+            manner.append(counts / (counts.sum(dim=1, keepdim=True) + 1.0))
         if self.has_history:
             # Detached: reading a history must not pull at the vectors that score items.
-            bounded.append(_mean_vector(observations["history_items"], items.detach()))
-        empty = [torch.zeros(len(bounded[0]), 0, device=bounded[0].device)]
-        return torch.cat(plain or empty, dim=1), torch.cat(bounded, dim=1)
+            manner.append(_mean_vector(observations["history_items"], items.detach()))
+        return State(
+            torch.cat(manner, dim=1), torch.log1p(counts) / _LOG_SCALE, counts / _COUNT_SCALE
+        )
 
 
 class Scores(NamedTuple):
@@ -133,8 +139,10 @@ class Scores(NamedTuple):
 class ItemScorer(nn.Module):
     """Scores each item on offer, and taking nothing, for each user.
 
-    score(s, i) = base(s) + f(s) . g(i) + bias(i), with f and base from a two-layer network with a
-    linear path around it, and g the item vectors.
+    score(s, i) = base(s) + f(s) . g(i) + bias(i): g are the item vectors, f a two-layer network of
+    the user's manner, base another one that also sees the progress, plus a linear map of the
+    counts. Taking nothing has a vector and a bias of its own and shares the base, so that
+    comparisons do not depend on it.
     """
 
     def __init__(
@@ -142,32 +150,52 @@ class ItemScorer(nn.Module):
         space: spaces.Dict,
         n_choices: int,
         items: ItemKnowledge,
-        item_size: int = 32,
-        hidden: int = 256,
+        item_size: int,
+        hidden: int,
+        has_base: bool,
     ) -> None:
         super().__init__()
         self.items = ItemEncoder(space, n_choices, items, item_size)
         self.state = StateEncoder(space, item_size)
-        self.deep = nn.Sequential(
-            nn.Linear(self.state.bounded_size, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, item_size + 1),
-        )
-        self.linear = nn.Linear(self.state.plain_size, 1)
+        sizes = (self.state.manner_size, self.state.count_size)
+        self.query = _two_layers(sizes[0], hidden, item_size)
         self.item_bias = nn.Linear(item_size, 1)
         self.nothing = nn.Parameter(torch.zeros(item_size))
         self.nothing_bias = nn.Parameter(torch.zeros(()))
+        self.base = _two_layers(sum(sizes), hidden, 1) if has_base else None
+        self.linear_base = nn.Linear(sizes[1], 1) if has_base else None
 
     def forward(self, observations: TensorDict) -> Scores:
         """Return the scores of a batch of users."""
         items = self.items(observations)
-        plain, bounded = self.state(observations, items)
-        out = self.deep(bounded)
-        query, base = out[:, :-1], out[:, -1:] + self.linear(plain)
+        state = self.state(observations, items)
+        query = self.query(state.manner)
+        base = torch.zeros_like(query[:, :1])
+        if self.base is not None and self.linear_base is not None:
+            deep = self.base(torch.cat([state.manner, state.progress], dim=1))
+            base = deep + self.linear_base(state.counts)
         nothing = query @ self.nothing + self.nothing_bias + base[:, 0]
         return Scores(query, base, nothing, items, self.item_bias(items)[..., 0])
+
+    def base_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that shift all scores of a state alike."""
+        parts = [part for part in (self.base, self.linear_base) if part is not None]
+        return [parameter for part in parts for parameter in part.parameters()]
+
+    def comparison_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that set items apart."""
+        shifting = {id(parameter) for parameter in self.base_parameters()}
+        return [p for p in self.parameters() if id(p) not in shifting]
+
+
+def _two_layers(n_in: int, hidden: int, n_out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(n_in, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, n_out),
+    )
 
 
 def _mean_vector(history: Tensor, items: Tensor) -> Tensor:

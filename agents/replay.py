@@ -39,6 +39,17 @@ def choices_of(responses: NDArray[np.float32]) -> Ints:
     return np.where(none, responded.shape[-1], responded.argmax(axis=-1)).astype(np.int64)
 
 
+def joined(first: SlateBatch, second: SlateBatch) -> SlateBatch:
+    """Return the transitions of both batches as one."""
+    parts = {
+        name: {key: torch.cat([value[key], getattr(second, name)[key]]) for key in value}
+        if isinstance(value, dict)
+        else torch.cat([value, getattr(second, name)])
+        for name, value in first._asdict().items()
+    }
+    return SlateBatch(**parts)
+
+
 class SlateReplayBuffer(DictReplayBuffer):
     """SB3's dictionary buffer that also keeps which slot was responded to.
 
@@ -46,13 +57,15 @@ class SlateReplayBuffer(DictReplayBuffer):
     what came back can fill it.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, discount: float, n_steps: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if _SHOWN_RESPONSE not in self.observations:
             raise DataError(
                 f"SlateQ learns from the response to each slate: the environment must observe "
                 f"{_SHOWN_RESPONSE!r}, got {sorted(self.observations)}"
             )
+        self.discount = discount
+        self.n_steps = n_steps
         self.choices = np.zeros((self.buffer_size, self.n_envs), np.int64)
 
     def add(self, obs: Any, next_obs: Any, *args: Any, **kwargs: Any) -> None:
@@ -61,21 +74,33 @@ class SlateReplayBuffer(DictReplayBuffer):
         super().add(obs, next_obs, *args, **kwargs)
 
     def sample_slates(self, batch_size: int, rng: np.random.Generator) -> SlateBatch:
-        """Return transitions drawn uniformly with replacement."""
+        """Return transitions of `n_steps` steps drawn uniformly with replacement.
+
+        Fewer steps where the episode ends, or where the newest row is reached.
+        """
         filled = self.buffer_size if self.full else self.pos
-        rows = rng.integers(filled, size=batch_size)
+        ages = rng.integers(filled, size=batch_size)  # 0 is the newest row
         users = rng.integers(self.n_envs, size=batch_size)
-        dones = self.dones[rows, users] * (1.0 - self.timeouts[rows, users])
+        first = (self.pos - 1 - ages) % self.buffer_size
+        last, rewards = first, self.rewards[first, users].astype(np.float64)
+        weights = np.full(batch_size, self.discount)
+        goes_on = np.ones(batch_size, bool)
+        for step in range(1, self.n_steps):
+            goes_on &= (self.dones[last, users] == 0) & (step <= ages)
+            last = np.where(goes_on, (first + step) % self.buffer_size, last)
+            rewards += np.where(goes_on, weights * self.rewards[last, users], 0.0)
+            weights = np.where(goes_on, weights * self.discount, weights)
+        left = self.dones[last, users] * (1.0 - self.timeouts[last, users])
         return SlateBatch(
-            {key: self.to_torch(array[rows, users]) for key, array in self.observations.items()},
-            self.to_torch(self.actions[rows, users]).long(),
-            self.to_torch(self.choices[rows, users]),
-            self.to_torch(self.rewards[rows, users]),
+            {key: self.to_torch(array[first, users]) for key, array in self.observations.items()},
+            self.to_torch(self.actions[first, users]).long(),
+            self.to_torch(self.choices[first, users]),
+            self.to_torch(rewards.astype(np.float32)),
             {
-                key: self.to_torch(array[rows, users])
+                key: self.to_torch(array[last, users])
                 for key, array in self.next_observations.items()
             },
-            self.to_torch(dones),
+            self.to_torch((weights * (1.0 - left)).astype(np.float32)),
         )
 
 
@@ -120,14 +145,14 @@ class LoggedTransitions:
         self._whole = np.flatnonzero(terminated[self._end])
         self._usable = np.flatnonzero(terminated | ~is_last)
         if self._usable.size == 0:
-            raise DataError("a log to learn from needs a step that is followed by another, got none")
+            raise DataError(
+                "a log to learn from needs a step that is followed by another, got none"
+            )
 
     def __len__(self) -> int:
         return int(self._usable.size)
 
-    def sample(
-        self, batch_size: int, rng: np.random.Generator, n_steps: int | None
-    ) -> SlateBatch:
+    def sample(self, batch_size: int, rng: np.random.Generator, n_steps: int | None) -> SlateBatch:
         """Return transitions of `n_steps` steps drawn uniformly with replacement.
 
         Args:

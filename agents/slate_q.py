@@ -1,7 +1,7 @@
 """SlateQ: values of single items, learned from slates."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,7 +20,8 @@ from torch.nn import functional as F
 
 from rlrec.agents.logged import logged_transitions
 from rlrec.agents.networks import ItemKnowledge, ItemScorer, Scores, TensorDict
-from rlrec.agents.replay import SlateBatch, SlateReplayBuffer
+from rlrec.agents.replay import LoggedTransitions, SlateBatch, SlateReplayBuffer, joined
+from rlrec.agents.saving import load_agent, load_training, save_agent, save_training
 from rlrec.agents.slate_value import best_slates, blank_repeats
 from rlrec.arrays import Floats, Floats32, Ints, Observations
 from rlrec.data.catalogue import Catalogue
@@ -37,27 +38,36 @@ _BLOCK = 2048  # users scored at once by `act`
 class SlateQConfig:
     """Settings of `SlateQ`."""
 
-    discount: float = 0.99
+    discount: float = 1.0
     """Weight of the value one step ahead, in 0..1."""
     learning_rate: float = 1e-3
     """Step size of Adam, above 0."""
+    finetuning_rate: float = 0.2
+    """Factor of the step size in `learn` after pretraining."""
+    log_share: float = 0.5
+    """Part of each batch of `learn` that comes from the log, if there is one, in 0..1: it keeps
+    showing what the agent no longer tries."""
     batch_size: int = 256
     """Transitions an update, 1 or more."""
-    buffer_size: int = 200_000
+    buffer_size: int = 100_000
     """Transitions kept from interaction."""
     learning_starts: int = 5_000
     """Interactions before the first update of `learn`."""
     updates_per_transition: float = 1 / 16
     """Updates of `learn` for each transition."""
-    target_rate: float = 0.005
-    """Share by which the target network follows after each update, in (0, 1]."""
+    target_rate: float = 0.002
+    """Share by which the slow copy of the values follows after each update of `learn`, in (0, 1].
+    The slow copy bootstraps the targets and also chooses the slates: greedy slates flip at tiny
+    differences, which averaging over updates evens out."""
+    pretraining_target_rate: float = 0.01
+    """The same in `pretrain`, at whose end the copy is made equal."""
     exploration_start: float = 1.0
     """Share of users shown a random slate when `learn` starts without pretraining."""
     exploration_end: float = 0.05
     """The same once exploration has shrunk, and throughout after pretraining."""
     exploration_share: float = 0.3
     """Part of `learn` over which exploration shrinks."""
-    value_scale: float = 50.0
+    value_scale: float = 100.0
     """Values are learned in this unit of return; a typical return / 5 serves."""
     item_size: int = 32
     """Length of an item's vector."""
@@ -67,9 +77,10 @@ class SlateQConfig:
     """Rounds of the slate search when acting; four are exact in nearly all cases."""
     target_rounds: int = 2
     """Rounds of the slate search in the targets of updates."""
-    n_steps: int = 1
-    """Steps followed before the value of the best slate takes over, 1 or more; above 1 the slates
-    shown in between count as if they were the agent's own."""
+    n_steps: int = 10
+    """Steps that `learn` follows before the value of the best slate takes over, 1 or more. Above 1
+    the slates shown in between count as if they were the agent's own, which is nearly so for what
+    it has shown itself; `pretrain` follows a log for one step."""
     warmup_share: float = 0.25
     """Part of `pretrain` that learns from returns seen in the log, before bootstrapping."""
     learns_nothing: bool = True
@@ -101,14 +112,15 @@ class SlateQPolicy(BasePolicy):
         self.rounds = config.search_rounds
         self.learns_nothing = config.learns_nothing
 
-        def scorer() -> ItemScorer:
-            return ItemScorer(observation_space, n_choices, items, config.item_size, config.hidden)
+        def scorer(has_base: bool) -> ItemScorer:
+            sizes = (config.item_size, config.hidden)
+            return ItemScorer(observation_space, n_choices, items, *sizes, has_base)
 
-        self.values = scorer()
-        self.target = scorer()
+        self.values = scorer(has_base=True)
+        self.target = scorer(has_base=True)
         self.target.load_state_dict(self.values.state_dict())
         self.target.requires_grad_(False)
-        self.choice = scorer()
+        self.choice = scorer(has_base=False)  # a shift of all scores cancels in the softmax
         learned = [*self.values.parameters(), *self.choice.parameters()]
         self.optimizer = torch.optim.Adam(learned, lr=lr_schedule(1), fused=True)
 
@@ -135,27 +147,27 @@ class SlateQPolicy(BasePolicy):
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> Tensor:
         assert isinstance(observation, dict)
-        return self.best_slates(self.values, observation, self.rounds)[0]
+        return self.best_slates(self.target, observation, self.rounds)[0]
 
 
 class SlateQ(OffPolicyAlgorithm):
     """Q-learning for slates from which a user takes at most one item.
 
     The value of a slate is the expectation over what is taken,
-    `Q(s, A) = sum of P(i | s, A) q(s, i)` over the items of A and nothing, and q is learned from what
-    was taken: `q(s, i) <- r + discount * (1 - left) * max over A' of Q_target(s', A')`. The choice
-    probabilities come from a conditional logit `P(i | s, A) = v(s, i) / (v(s, 0) + sum of v(s, j))`,
-    fitted to the same transitions. The best slate is exact (parametric search). Taking nothing has a
-    learned value of its own, since it leads to a next state like everything else.
+    `Q(s, A) = sum of P(i | s, A) q(s, i)` over the items of A and nothing, and q is learned from
+    what was taken: `q(s, i) <- r + discount * (1 - left) * max over A' of Q_slow(s', A')`. The choice
+    probabilities are a conditional logit, `P(i | s, A) = v(s, i) / (v(s, 0) + sum of v(s, j))`,
+    fitted to the same transitions. The best slate is exact (parametric search). Taking nothing has
+    a learned value of its own, since it leads to a next state like everything else.
 
     Works with users who take at most one item a slate; of several responses the first counts.
 
     Args:
-        env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or an environment's name. It must
-            observe `last_response`.
+        env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or the name of an environment. It
+            must observe `last_response`.
         config: Settings.
-        item_factors: Shape (N, F). Factors of a collaborative-filtering model, known to the networks
-            from the start; None for none.
+        item_factors: Shape (N, F). Factors of a collaborative-filtering model, known to the
+            networks from the start; None for none.
         catalogue: The items; by default that of `env`, if it has one.
         seed: Seed of networks, exploration and sampling.
         tensorboard_log: Folder for TensorBoard, or None.
@@ -192,6 +204,7 @@ class SlateQ(OffPolicyAlgorithm):
         self.items = ItemKnowledge(features, item_factors)
         self.catalogue = catalogue
         self.n_pretraining_updates = 0
+        self._logged: LoggedTransitions | None = None
         n_users = getattr(env, "num_envs", 1)
         updates = max(1, round(n_users * self.config.updates_per_transition))
         super().__init__(
@@ -206,6 +219,10 @@ class SlateQ(OffPolicyAlgorithm):
             train_freq=1,
             gradient_steps=updates,
             replay_buffer_class=SlateReplayBuffer,
+            replay_buffer_kwargs={
+                "discount": self.config.discount,
+                "n_steps": self.config.n_steps,
+            },
             policy_kwargs={"items": self.items, "config": self.config},
             tensorboard_log=tensorboard_log,
             verbose=verbose,
@@ -245,41 +262,58 @@ class SlateQ(OffPolicyAlgorithm):
         Raises:
             CatalogueMismatchError: The log belongs to another catalogue.
         """
-        transitions = logged_transitions(
-            log, self.catalogue, self.observation_space, self.config.discount, self.device
-        )
+        transitions = self.remember(log)
         self.policy.set_training_mode(True)
         n_warmup = round(n_updates * self.config.warmup_share)
         for update in range(n_updates):
             self._set_rate(1.0 - 0.9 * update / n_updates)
-            n_steps = None if update < n_warmup else self.config.n_steps
+            n_steps = None if update < n_warmup else 1
             batch = transitions.sample(self.config.batch_size, self._sampler, n_steps)
-            self._update(batch)
+            self._update(batch, self.config.pretraining_target_rate)
             if progress is not None and (update + 1) % 100 == 0:
                 progress(update + 1, n_updates)
+        self.policy.target.load_state_dict(self.policy.values.state_dict())
         self.n_pretraining_updates += n_updates
         self.exploration = self.config.exploration_end
         return self
+
+    def _sample(self, batch_size: int) -> SlateBatch:
+        """Return transitions from interaction, a share of them from the log if there is one."""
+        assert isinstance(self.replay_buffer, SlateReplayBuffer)
+        n_logged = round(batch_size * self.config.log_share) if self._logged else 0
+        live = self.replay_buffer.sample_slates(batch_size - n_logged, self._sampler)
+        if self._logged is None or n_logged == 0:
+            return live
+        return joined(live, self._logged.sample(n_logged, self._sampler, self.config.n_steps))
 
     def _set_rate(self, share: float) -> None:
         for group in self.policy.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * share
 
+    def remember(self, log: InteractionLog) -> LoggedTransitions:
+        """Keep a log's transitions for the updates of `learn` (`pretrain` does it by itself).
+
+        Args:
+            log: As in `pretrain`.
+        """
+        self._logged = logged_transitions(
+            log, self.catalogue, self.observation_space, self.config.discount, self.device
+        )
+        return self._logged
+
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Do updates on transitions from interaction (called by `learn`)."""
-        assert isinstance(self.replay_buffer, SlateReplayBuffer)
         self.policy.set_training_mode(True)
-        losses = [
-            self._update(self.replay_buffer.sample_slates(batch_size, self._sampler))
-            for _ in range(gradient_steps)
-        ]
+        self._set_rate(self.config.finetuning_rate if self.n_pretraining_updates else 1.0)
+        rate = self.config.target_rate
+        losses = [self._update(self._sample(batch_size), rate) for _ in range(gradient_steps)]
         self._n_updates += gradient_steps
         value_loss, choice_loss = np.mean(losses, axis=0)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/value_loss", value_loss)
         self.logger.record("train/choice_loss", choice_loss)
 
-    def _update(self, batch: SlateBatch) -> tuple[float, float]:
+    def _update(self, batch: SlateBatch, target_rate: float) -> tuple[float, float]:
         """Do one step on both losses and let the target follow."""
         policy, config = self.policy, self.config
         targets = self._targets(batch)
@@ -294,7 +328,7 @@ class SlateQ(OffPolicyAlgorithm):
         policy.optimizer.zero_grad()
         (value_loss + choice_loss).backward()  # type: ignore[no-untyped-call]
         policy.optimizer.step()
-        polyak_update(policy.values.parameters(), policy.target.parameters(), config.target_rate)
+        polyak_update(policy.values.parameters(), policy.target.parameters(), target_rate)
         return value_loss.item(), choice_loss.item()
 
     def _targets(self, batch: SlateBatch) -> Tensor:
@@ -327,6 +361,39 @@ class SlateQ(OffPolicyAlgorithm):
         shrinking = config.exploration_share * max(1, self._total_timesteps)
         done = min(1.0, self.num_timesteps / shrinking)
         return self.exploration + done * (config.exploration_end - self.exploration)
+
+    def save(self, path: str | Path) -> None:  # type: ignore[override]
+        """Write the networks to a folder, for use: safetensors and a JSON card.
+
+        Args:
+            path: The folder; a model saved there earlier is replaced.
+        """
+        save_agent(Path(path), self)
+
+    @classmethod
+    def load(  # type: ignore[override]
+        cls, path: str | Path, env: GymEnv | None = None, device: torch.device | str = "auto"
+    ) -> Self:
+        """Return the agent saved in a folder; nothing is unpickled.
+
+        Args:
+            path: The folder.
+            env: Users like those it was made for; needed to learn on, and to act.
+            device: As in stable-baselines3.
+
+        Raises:
+            ModelFileError: The files are missing, damaged, foreign or of another version, or `env`
+                offers or observes something else.
+        """
+        return load_agent(cls, Path(path), env, device)
+
+    def save_checkpoint(self, folder: Path) -> None:
+        """Write all that `learn` needs to go on to the bit: also users, replay and optimiser."""
+        save_training(folder, self)
+
+    def load_checkpoint(self, folder: Path) -> None:
+        """Go back to a checkpoint of this agent, made over the same users and log."""
+        load_training(folder, self)
 
     def act(
         self, observations: Observations, rng: np.random.Generator, deterministic: bool = False

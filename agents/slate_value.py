@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 
-
 def slate_value(
     slates: Tensor, weights: Tensor, values: Tensor, null_weight: Tensor, null_value: Tensor
 ) -> Tensor:
@@ -25,8 +24,8 @@ def best_slates(
     """Return the slates of highest value and these values, by parametric search.
 
     Like `rlrec.slates.best_slates`, with a fixed number of rounds for all rows. It starts at the
-    value of taking nothing, which leads to nearly the same future, so few rounds are needed; each can
-    only raise the value.
+    value of taking nothing, which leads to nearly the same future, so few rounds are needed; each
+    can only raise the value.
 
     Args:
         weights: Shape (B, n), above 0.

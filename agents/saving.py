@@ -1,0 +1,211 @@
+"""Saved agents (for use) and checkpoints (to go on training), as safetensors with a JSON card."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from rlrec.baselines.model_folder import SavedModel, read_model, write_model
+from rlrec.envs.sb3 import SlateVecEnv
+from rlrec.envs.simulator import Snapshot
+from rlrec.errors import ConfigError, ModelFileError
+
+if TYPE_CHECKING:
+    from rlrec.agents.slate_q import SlateQ
+
+Agent = TypeVar("Agent", bound="SlateQ")
+Arrays = dict[str, NDArray[Any]]
+
+_USE, _TRAINING = "agent", "training"
+
+
+def save_agent(folder: Path, agent: "SlateQ") -> None:
+    """Write the networks of an agent, and what it must meet to be used again."""
+    arrays = _numpy(agent.policy.state_dict(), "policy")
+    items = {"features": agent.items.features, "factors": agent.items.factors}
+    arrays |= {f"items/{name}": array for name, array in items.items() if array is not None}
+    catalogue = agent.catalogue
+    state = {
+        "meets": _described(agent.observation_space, agent.action_space),
+        "catalogue": None if catalogue is None else catalogue.fingerprint,
+        "n_pretraining_updates": agent.n_pretraining_updates,
+        "num_timesteps": agent.num_timesteps,
+        "seed": agent.seed,
+    }
+    write_model(folder, SavedModel(type(agent).__name__, asdict(agent.config), state, arrays), _USE)
+
+
+def load_agent(
+    agent_class: type[Agent], folder: Path, env: Any, device: torch.device | str
+) -> Agent:
+    """Return a saved agent over users `env`."""
+    from rlrec.agents.slate_q import SlateQConfig
+
+    saved = read_model(folder, _USE)
+    if saved.model != agent_class.__name__:
+        raise ModelFileError(f"{folder} holds a {saved.model}, not a {agent_class.__name__}")
+    try:
+        config = SlateQConfig(**saved.settings)
+    except (TypeError, ConfigError) as error:
+        raise ModelFileError(
+            f"the card in {folder} has settings of another kind: {error}"
+        ) from None
+    agent = agent_class(
+        env,
+        config,
+        item_factors=saved.arrays.get("items/factors"),
+        seed=saved.state["seed"],
+        device=device,
+    )
+    _check_meets(folder, saved, agent)
+    agent.policy.load_state_dict(_tensors(folder, saved.arrays, agent))
+    agent.n_pretraining_updates = saved.state["n_pretraining_updates"]
+    agent.exploration = config.exploration_end
+    return agent
+
+
+def save_training(folder: Path, agent: "SlateQ") -> None:
+    """Write everything that training depends on."""
+    users, replay = _users(agent), agent.replay_buffer
+    assert replay is not None
+    moment = users.simulator.snapshot()
+    filled = replay.buffer_size if replay.full else replay.pos
+    arrays = _numpy(agent.policy.state_dict(), "policy") | _optimizer_arrays(agent)
+    arrays |= {f"state/{key}": array for key, array in moment.state.items()}
+    arrays |= {f"history/{key}": array for key, array in moment.history.items()}
+    arrays |= {"episodes": moment.episodes, "steps": moment.steps}
+    arrays |= {f"replay/{key}": array[:filled] for key, array in _replay_arrays(replay).items()}
+    arrays |= {f"face/{key}": getattr(users, key) for key in ("_returns", "_lengths")}
+    assert isinstance(agent._last_obs, dict)
+    arrays |= {f"seen/{key}": array for key, array in agent._last_obs.items()}
+    counters = ("num_timesteps", "_n_updates", "_episode_num", "_total_timesteps")
+    state = {
+        "counters": {name: int(getattr(agent, name)) for name in counters},
+        "n_pretraining_updates": agent.n_pretraining_updates,
+        "exploration": agent.exploration,
+        "sampler": json.dumps(agent._sampler.bit_generator.state),
+        "replay": {"pos": replay.pos, "full": replay.full},
+        "users": {"seed": moment.seed, "tick": moment.tick},
+    }
+    saved = SavedModel(type(agent).__name__, asdict(agent.config), state, arrays)
+    write_model(folder, saved, _TRAINING)
+
+
+def load_training(folder: Path, agent: "SlateQ") -> None:
+    """Bring an agent back to a checkpoint."""
+    saved = read_model(folder, _TRAINING)
+    if saved.settings != asdict(agent.config):
+        raise ModelFileError(f"{folder} is a checkpoint of an agent with other settings")
+    arrays, state = saved.arrays, saved.state
+    agent.policy.load_state_dict(_tensors(folder, arrays, agent))
+    _restore_optimizer(agent, arrays)
+    users, replay = _users(agent), agent.replay_buffer
+    assert replay is not None
+    moment = Snapshot(
+        state["users"]["seed"],
+        state["users"]["tick"],
+        arrays["episodes"],
+        arrays["steps"],
+        _under(arrays, "state"),
+        _under(arrays, "history"),
+    )
+    users.simulator.restore(moment)
+    for key, array in _under(arrays, "face").items():
+        getattr(users, key)[:] = array
+    for key, array in _replay_arrays(replay).items():
+        array[: len(arrays[f"replay/{key}"])] = arrays[f"replay/{key}"]
+    replay.pos, replay.full = state["replay"]["pos"], state["replay"]["full"]
+    agent._last_obs = _under(arrays, "seen")
+    for name, value in state["counters"].items():
+        setattr(agent, name, value)
+    agent.n_pretraining_updates = state["n_pretraining_updates"]
+    agent.exploration = state["exploration"]
+    agent._sampler.bit_generator.state = json.loads(state["sampler"])
+
+
+def _users(agent: "SlateQ") -> SlateVecEnv:
+    if not isinstance(agent.env, SlateVecEnv):
+        raise ModelFileError(
+            f"a checkpoint holds the users too, which needs those of rlrec.make_users, got "
+            f"{type(agent.env).__name__}; `save` keeps the networks of any agent"
+        )
+    return agent.env
+
+
+def _replay_arrays(replay: Any) -> Arrays:
+    names = ("actions", "rewards", "dones", "timeouts", "choices")
+    parts = {name: getattr(replay, name) for name in names}
+    for kind in ("observations", "next_observations"):
+        parts |= {f"{kind}/{key}": array for key, array in getattr(replay, kind).items()}
+    return parts
+
+
+def _optimizer_arrays(agent: "SlateQ") -> Arrays:
+    states = agent.policy.optimizer.state_dict()["state"]
+    return {
+        f"optimizer/{index}/{name}": value.cpu().numpy()
+        for index, moments in states.items()
+        for name, value in moments.items()
+    }
+
+
+def _restore_optimizer(agent: "SlateQ", arrays: Any) -> None:
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for path, array in _under(arrays, "optimizer").items():
+        index, name = path.split("/")
+        state.setdefault(int(index), {})[name] = torch.from_numpy(array.copy())
+    groups = agent.policy.optimizer.state_dict()["param_groups"]
+    agent.policy.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _check_meets(folder: Path, saved: SavedModel, agent: "SlateQ") -> None:
+    meets = _described(agent.observation_space, agent.action_space)
+    if meets != saved.state["meets"]:
+        raise ModelFileError(
+            f"the agent in {folder} was made for {saved.state['meets']}, the users given have "
+            f"{meets}"
+        )
+    fingerprint = None if agent.catalogue is None else agent.catalogue.fingerprint
+    if fingerprint != saved.state["catalogue"]:
+        raise ModelFileError(
+            f"the agent in {folder} was made for catalogue {saved.state['catalogue']}, the users "
+            f"given have {fingerprint}"
+        )
+
+
+def _described(observation_space: Any, action_space: Any) -> dict[str, Any]:
+    assert isinstance(observation_space, spaces.Dict)
+    keys = {key: list(space.shape or ()) for key, space in observation_space.spaces.items()}
+    return {"observations": keys, "slate": [int(n) for n in action_space.nvec]}
+
+
+def _numpy(tensors: dict[str, torch.Tensor], prefix: str) -> Arrays:
+    """Return copies as arrays; a dot would be read as the part of a sparse matrix."""
+    return {
+        f"{prefix}/{name.replace('.', '/')}": tensor.detach().cpu().numpy().copy()
+        for name, tensor in tensors.items()
+    }
+
+
+def _tensors(folder: Path, arrays: Any, agent: "SlateQ") -> dict[str, torch.Tensor]:
+    wanted = agent.policy.state_dict()
+    tensors = {}
+    for name, like in wanted.items():
+        array = arrays.get(f"policy/{name.replace('.', '/')}")
+        if array is None or tuple(array.shape) != tuple(like.shape):
+            found = None if array is None else array.shape
+            raise ModelFileError(
+                f"{folder} must hold {name} of shape {tuple(like.shape)}, found {found}"
+            )
+        tensors[name] = torch.from_numpy(np.array(array))
+    return tensors
+
+
+def _under(arrays: Any, prefix: str) -> Arrays:
+    start = f"{prefix}/"
+    return {name[len(start) :]: array for name, array in arrays.items() if name.startswith(start)}
