@@ -155,16 +155,17 @@ class SlateQ(OffPolicyAlgorithm):
 
     The value of a slate is the expectation over what is taken,
     `Q(s, A) = sum of P(i | s, A) q(s, i)` over the items of A and nothing, and q is learned from
-    what was taken: `q(s, i) <- r + discount * (1 - left) * max over A' of Q_slow(s', A')`. The choice
-    probabilities are a conditional logit, `P(i | s, A) = v(s, i) / (v(s, 0) + sum of v(s, j))`,
-    fitted to the same transitions. The best slate is exact (parametric search). Taking nothing has
-    a learned value of its own, since it leads to a next state like everything else.
+    what was taken: `q(s, i) <- r + discount * (1 - left) * max over A' of Q_slow(s', A')`. The
+    choice probabilities are a conditional logit fitted to the same transitions,
+    `P(i | s, A) = v(s, i) / (v(s, 0) + sum of v(s, j))`. The best slate is exact (parametric
+    search). Taking nothing has a learned value of its own, since it leads to a next state like
+    everything else.
 
     Works with users who take at most one item a slate; of several responses the first counts.
 
     Args:
-        env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or the name of an environment. It
-            must observe `last_response`.
+        env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or the name of an environment.
+            It must observe `last_response`.
         config: Settings.
         item_factors: Shape (N, F). Factors of a collaborative-filtering model, known to the
             networks from the start; None for none.

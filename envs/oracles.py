@@ -11,6 +11,8 @@ from rlrec.errors import ConfigError
 from rlrec.simulation import Simulator
 from rlrec.slates import SlateDraw, best_slates, slate_values, top_slates
 
+_LOWERED = 0.7  # factor of one try to lower the price of time
+
 
 class _Oracle:
     """Shows the slate of highest expected value, given a value for each item."""
@@ -72,9 +74,10 @@ class PlanningReference(_Oracle):
 
     A visit is a budget of time, so the best stationary rule earns the most reward a minute spent.
     With `price` the reward a minute can earn, an item is worth `reward - price * cost` and nothing
-    `-price * idle cost`; the slate is exact (`best_slates`). The right price is the return of the
-    rule itself divided by the budget, found by iterating (`fit`). It ignores that consuming moves
-    tastes, so it is a reference, not a proven optimum.
+    `-price * idle cost`; the slate is exact (`best_slates`). Where tastes stand still, the right
+    price is the return of the rule itself divided by the budget. Where consuming moves them, a
+    lower price can earn more: `fit` finds the fixed point and lowers the price while that pays. It
+    is a reference, not a proven optimum.
 
     Args:
         price: Reward a minute, 0 or more.
@@ -94,7 +97,7 @@ class PlanningReference(_Oracle):
     def fit(
         cls, simulator: UserSimulator, n_users: int = 500, seed: int = 0, rounds: int = 8
     ) -> Self:
-        """Return the rule with the price at its fixed point.
+        """Return the rule with the price that earns most, at or below its fixed point.
 
         Args:
             simulator: The environment; users of its own are made, it is left as it is.
@@ -103,6 +106,20 @@ class PlanningReference(_Oracle):
             rounds: At most so many rounds with a fifth of the users, until the price moves by less
                 than 3 %, then with all, until it moves by less than 0.5 %.
         """
+        price = cls._fixed_point(simulator, n_users, seed, rounds)
+        users = simulator.with_users(n_users)
+        earned = _mean_return(cls(price), users, seed)
+        while price > 1e-3:  # the same users meet each price
+            lower = _LOWERED * price
+            earned_lower = _mean_return(cls(lower), users, seed)
+            if earned_lower <= earned:
+                break
+            price, earned = lower, earned_lower
+        return cls(price)
+
+    @classmethod
+    def _fixed_point(cls, simulator: UserSimulator, n_users: int, seed: int, rounds: int) -> float:
+        """Return the price that equals the return of its rule divided by the budget."""
         price = 0.0
         few = max(1, n_users // 5)  # a price that is far off needs no precision
         for n_simulated, tolerance in ((few, 0.03), (n_users, 0.005)):
@@ -114,7 +131,7 @@ class PlanningReference(_Oracle):
                 price = earned
                 if settled:
                     break
-        return cls(price)
+        return price
 
     def _choose(self, outlook: Outlook, slate_size: int, users: Ints) -> Ints:
         weights = outlook.weights

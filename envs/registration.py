@@ -105,7 +105,7 @@ register(
         factory=interest_evolution,
         title="interests evolve with what is watched; the visit's time follows quality",
         floor="160.4 (fresh documents), 173 (catalogue of 1000)",
-        reference="280.3 (fresh documents), 714 (catalogue of 1000)",
+        reference="280.3 (fresh documents), 807 (catalogue of 1000)",
     )
 )
 

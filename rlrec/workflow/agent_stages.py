@@ -48,6 +48,7 @@ def finetune(context: StageContext) -> Results:
     settings = context.config.finetuning
     users = training_users(context.folder, settings.n_users, context.seed)
     agent = SlateQ.load(context.folder.stage_path("pretrain") / "agent", users)
+    agent.remember(run_log(context.folder))
     validate = _validator(context)
     record = TrainingRecord(context.path, context.folder.path / "tensorboard")
     checkpoint = Checkpoint(context.checkpoint_path, agent, context.path)
