@@ -161,7 +161,7 @@ class ItemScorer(nn.Module):
         self.query = _two_layers(sizes[0], hidden, item_size)
         self.item_bias = nn.Linear(item_size, 1)
         self.nothing = nn.Parameter(torch.zeros(item_size))
-        self.nothing_bias = nn.Parameter(torch.zeros(()))
+        self.nothing_bias = nn.Parameter(torch.zeros(1))
         self.base = _two_layers(sum(sizes), hidden, 1) if has_base else None
         self.linear_base = nn.Linear(sizes[1], 1) if has_base else None
 

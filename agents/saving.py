@@ -158,7 +158,9 @@ def _restore_optimizer(agent: "SlateQ", arrays: Any) -> None:
     state: dict[int, dict[str, torch.Tensor]] = {}
     for path, array in _under(arrays, "optimizer").items():
         index, name = path.split("/")
-        state.setdefault(int(index), {})[name] = torch.from_numpy(array.copy())
+        moment = torch.from_numpy(array.copy())
+        # The writer makes a scalar a vector of one; the optimiser counts its steps in a scalar.
+        state.setdefault(int(index), {})[name] = moment.reshape(()) if name == "step" else moment
     groups = agent.policy.optimizer.state_dict()["param_groups"]
     agent.policy.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
