@@ -33,32 +33,33 @@ class ItemKnowledge:
 class ItemEncoder(nn.Module):
     """Maps each item on offer to a vector.
 
-    A catalogue item's vector is a linear map of its features and factors plus a vector of its own
-    that is learned from zero; a fresh document's is a linear map of its features.
+    It is a linear map of what is known of the item: features and factors in a catalogue, features
+    of a fresh document. Where nothing is known, each catalogue item has a vector of its own that is
+    learned from zero.
     """
 
     def __init__(self, space: spaces.Dict, n_choices: int, items: ItemKnowledge, size: int) -> None:
         super().__init__()
         self.reads_candidates = "candidate_features" in space.spaces
+        known = np.zeros((n_choices, 0), np.float32)
         if self.reads_candidates:
-            n_features = int(space["candidate_features"].shape[-1])  # type: ignore[index]
-            known = np.zeros((0, n_features), np.float32)
-            self.own = None
+            n_known = int((space["candidate_features"].shape or (0,))[-1])
         else:
-            parts = [part for part in (items.features, _scaled(items.factors)) if part is not None]
-            known = np.hstack([np.zeros((n_choices, 0), np.float32), *parts]).astype(np.float32)
-            self.own = nn.Parameter(torch.zeros(n_choices, size)) if known.shape[1] == 0 else None
+            known = _known(n_choices, items)
+            n_known = known.shape[1]
         self.register_buffer("known", torch.from_numpy(known), persistent=False)
         self.known: Tensor
-        self.project = nn.Linear(known.shape[1], size)
+        self.own = None if n_known else nn.Parameter(torch.zeros(n_choices, size))
+        self.project = nn.Linear(n_known, size) if n_known else None
 
     def forward(self, observations: TensorDict) -> Tensor:
         """Return (N, size) for a catalogue, (B, M, size) for fresh documents."""
-        if self.reads_candidates:
-            projected: Tensor = self.project(observations["candidate_features"])
-            return projected
-        vectors: Tensor = self.project(self.known)
-        return vectors if self.own is None else vectors + self.own
+        if self.project is None:
+            assert self.own is not None
+            return self.own
+        known = observations["candidate_features"] if self.reads_candidates else self.known
+        vectors: Tensor = self.project(known)
+        return vectors
 
 
 class State(NamedTuple):
@@ -163,7 +164,7 @@ class ItemScorer(nn.Module):
         self.nothing = nn.Parameter(torch.zeros(item_size))
         self.nothing_bias = nn.Parameter(torch.zeros(1))
         self.base = _two_layers(sum(sizes), hidden, 1) if has_base else None
-        self.linear_base = nn.Linear(sizes[1], 1) if has_base else None
+        self.linear_base = nn.Linear(sizes[1], 1) if has_base and sizes[1] else None
 
     def forward(self, observations: TensorDict) -> Scores:
         """Return the scores of a batch of users."""
@@ -171,21 +172,12 @@ class ItemScorer(nn.Module):
         state = self.state(observations, items)
         query = self.query(state.manner)
         base = torch.zeros_like(query[:, :1])
-        if self.base is not None and self.linear_base is not None:
-            deep = self.base(torch.cat([state.manner, state.progress], dim=1))
-            base = deep + self.linear_base(state.counts)
+        if self.base is not None:
+            base = self.base(torch.cat([state.manner, state.progress], dim=1))
+        if self.linear_base is not None:
+            base = base + self.linear_base(state.counts)
         nothing = query @ self.nothing + self.nothing_bias + base[:, 0]
         return Scores(query, base, nothing, items, self.item_bias(items)[..., 0])
-
-    def base_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that shift all scores of a state alike."""
-        parts = [part for part in (self.base, self.linear_base) if part is not None]
-        return [parameter for part in parts for parameter in part.parameters()]
-
-    def comparison_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that set items apart."""
-        shifting = {id(parameter) for parameter in self.base_parameters()}
-        return [p for p in self.parameters() if id(p) not in shifting]
 
 
 def _two_layers(n_in: int, hidden: int, n_out: int) -> nn.Sequential:
@@ -202,6 +194,19 @@ def _mean_vector(history: Tensor, items: Tensor) -> Tensor:
     padded = torch.cat([torch.zeros_like(items[:1]), items])
     total = padded[history.long()].sum(dim=1)
     return total / (history > 0).sum(dim=1, keepdim=True).clamp(min=1)
+
+
+def _known(n_choices: int, items: ItemKnowledge) -> Floats32:
+    """Return what is known of a catalogue's items, (N, D + F)."""
+    given = {"the catalogue's features": items.features, "item_factors": items.factors}
+    for name, array in given.items():
+        if array is not None and (array.ndim != 2 or len(array) != n_choices):
+            raise ConfigError(
+                f"{name} must have a row for each of the {n_choices} items on offer, got shape "
+                f"{array.shape}"
+            )
+    parts = [part for part in (items.features, _scaled(items.factors)) if part is not None]
+    return np.hstack([np.zeros((n_choices, 0), np.float32), *parts]).astype(np.float32)
 
 
 def _scaled(factors: Floats32 | None) -> Floats32 | None:

@@ -36,18 +36,24 @@ def choices_of(responses: NDArray[np.float32]) -> Ints:
     """Return the first slot responded to in (B, K, R) responses, K where there is none."""
     responded = responses[..., 0] > 0
     none = ~responded.any(axis=-1)
-    return np.where(none, responded.shape[-1], responded.argmax(axis=-1)).astype(np.int64)
+    slots: Ints = np.where(none, responded.shape[-1], responded.argmax(axis=-1)).astype(np.int64)
+    return slots
 
 
 def joined(first: SlateBatch, second: SlateBatch) -> SlateBatch:
     """Return the transitions of both batches as one."""
-    parts = {
-        name: {key: torch.cat([value[key], getattr(second, name)[key]]) for key in value}
-        if isinstance(value, dict)
-        else torch.cat([value, getattr(second, name)])
-        for name, value in first._asdict().items()
-    }
-    return SlateBatch(**parts)
+    return SlateBatch(
+        _joined_observations(first.observations, second.observations),
+        torch.cat([first.slates, second.slates]),
+        torch.cat([first.choices, second.choices]),
+        torch.cat([first.rewards, second.rewards]),
+        _joined_observations(first.next_observations, second.next_observations),
+        torch.cat([first.next_discounts, second.next_discounts]),
+    )
+
+
+def _joined_observations(first: TensorDict, second: TensorDict) -> TensorDict:
+    return {key: torch.cat([first[key], second[key]]) for key in first}
 
 
 class SlateReplayBuffer(DictReplayBuffer):

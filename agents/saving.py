@@ -9,19 +9,31 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
+from stable_baselines3.common.base_class import maybe_make_env
 
-from rlrec.baselines.model_folder import SavedModel, read_model, write_model
+from rlrec.baselines.model_folder import Fitted, SavedModel, read_model, write_model
+from rlrec.data.catalogue import Catalogue
 from rlrec.envs.sb3 import SlateVecEnv
 from rlrec.envs.simulator import Snapshot
 from rlrec.errors import ConfigError, ModelFileError
 
 if TYPE_CHECKING:
-    from rlrec.agents.slate_q import SlateQ
+    from rlrec.agents.slate_q import SlateQ, SlateQConfig
 
 Agent = TypeVar("Agent", bound="SlateQ")
 Arrays = dict[str, NDArray[Any]]
 
 _USE, _TRAINING = "agent", "training"
+_COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_total_timesteps")
+_TRAINING_STATE = (
+    "n_users",
+    "counters",
+    "n_pretraining_updates",
+    "exploration",
+    "sampler",
+    "replay",
+    "users",
+)
 
 
 def save_agent(folder: Path, agent: "SlateQ") -> None:
@@ -29,41 +41,39 @@ def save_agent(folder: Path, agent: "SlateQ") -> None:
     arrays = _numpy(agent.policy.state_dict(), "policy")
     items = {"features": agent.items.features, "factors": agent.items.factors}
     arrays |= {f"items/{name}": array for name, array in items.items() if array is not None}
-    catalogue = agent.catalogue
     state = {
-        "meets": _described(agent.observation_space, agent.action_space),
-        "catalogue": None if catalogue is None else catalogue.fingerprint,
+        **_meets(agent),
         "n_pretraining_updates": agent.n_pretraining_updates,
         "num_timesteps": agent.num_timesteps,
         "seed": agent.seed,
     }
-    write_model(folder, SavedModel(type(agent).__name__, asdict(agent.config), state, arrays), _USE)
+    _write(folder, agent, state, arrays, _USE)
 
 
 def load_agent(
-    agent_class: type[Agent], folder: Path, env: Any, device: torch.device | str
+    agent_class: type[Agent],
+    folder: Path,
+    env: Any,
+    device: torch.device | str,
+    catalogue: Catalogue | None,
 ) -> Agent:
     """Return a saved agent over users `env`."""
-    from rlrec.agents.slate_q import SlateQConfig
-
-    saved = read_model(folder, _USE)
-    if saved.model != agent_class.__name__:
-        raise ModelFileError(f"{folder} holds a {saved.model}, not a {agent_class.__name__}")
-    try:
-        config = SlateQConfig(**saved.settings)
-    except (TypeError, ConfigError) as error:
-        raise ModelFileError(
-            f"the card in {folder} has settings of another kind: {error}"
-        ) from None
+    saved = _read(folder, _USE, agent_class, ("seed", "n_pretraining_updates"))
+    config = _config(folder, saved)
+    env = maybe_make_env(env, 0) if isinstance(env, str) else env
+    if env is not None:
+        _check_spaces(folder, saved, env)
+    arrays = _dense(folder, saved)
     agent = agent_class(
         env,
         config,
-        item_factors=saved.arrays.get("items/factors"),
+        item_factors=arrays.get("items/factors"),
+        catalogue=catalogue,
         seed=saved.state["seed"],
         device=device,
     )
-    _check_meets(folder, saved, agent)
-    agent.policy.load_state_dict(_tensors(folder, saved.arrays, agent))
+    _check_catalogue(folder, saved, agent)
+    agent.policy.load_state_dict(_tensors(folder, arrays, agent))
     agent.n_pretraining_updates = saved.state["n_pretraining_updates"]
     agent.exploration = config.exploration_end
     return agent
@@ -73,6 +83,8 @@ def save_training(folder: Path, agent: "SlateQ") -> None:
     """Write everything that training depends on."""
     users, replay = _users(agent), agent.replay_buffer
     assert replay is not None
+    if not isinstance(agent._last_obs, dict):
+        raise ModelFileError("a checkpoint is a moment of `learn`, which this agent has not begun")
     moment = users.simulator.snapshot()
     filled = replay.buffer_size if replay.full else replay.pos
     arrays = _numpy(agent.policy.state_dict(), "policy") | _optimizer_arrays(agent)
@@ -81,31 +93,29 @@ def save_training(folder: Path, agent: "SlateQ") -> None:
     arrays |= {"episodes": moment.episodes, "steps": moment.steps}
     arrays |= {f"replay/{key}": array[:filled] for key, array in _replay_arrays(replay).items()}
     arrays |= {f"face/{key}": getattr(users, key) for key in ("_returns", "_lengths")}
-    assert isinstance(agent._last_obs, dict)
     arrays |= {f"seen/{key}": array for key, array in agent._last_obs.items()}
-    counters = ("num_timesteps", "_n_updates", "_episode_num", "_total_timesteps")
     state = {
-        "counters": {name: int(getattr(agent, name)) for name in counters},
+        **_meets(agent),
+        "n_users": users.num_envs,
+        "counters": {name: int(getattr(agent, name)) for name in _COUNTERS},
         "n_pretraining_updates": agent.n_pretraining_updates,
         "exploration": agent.exploration,
         "sampler": json.dumps(agent._sampler.bit_generator.state),
         "replay": {"pos": replay.pos, "full": replay.full},
-        "users": {"seed": moment.seed, "tick": moment.tick},
+        "users": {"seed": moment.seed, "tick": moment.tick, "next_seed": users._seed},
     }
-    saved = SavedModel(type(agent).__name__, asdict(agent.config), state, arrays)
-    write_model(folder, saved, _TRAINING)
+    _write(folder, agent, state, arrays, _TRAINING)
 
 
 def load_training(folder: Path, agent: "SlateQ") -> None:
     """Bring an agent back to a checkpoint."""
-    saved = read_model(folder, _TRAINING)
-    if saved.settings != asdict(agent.config):
-        raise ModelFileError(f"{folder} is a checkpoint of an agent with other settings")
-    arrays, state = saved.arrays, saved.state
-    agent.policy.load_state_dict(_tensors(folder, arrays, agent))
-    _restore_optimizer(agent, arrays)
+    saved = _read(folder, _TRAINING, type(agent), _TRAINING_STATE)
     users, replay = _users(agent), agent.replay_buffer
     assert replay is not None
+    _check_same_training(folder, saved, agent)
+    arrays, state = _dense(folder, saved), saved.state
+    agent.policy.load_state_dict(_tensors(folder, arrays, agent))
+    _restore_optimizer(agent, arrays)
     moment = Snapshot(
         state["users"]["seed"],
         state["users"]["tick"],
@@ -115,6 +125,7 @@ def load_training(folder: Path, agent: "SlateQ") -> None:
         _under(arrays, "history"),
     )
     users.simulator.restore(moment)
+    users._seed = state["users"]["next_seed"]
     for key, array in _under(arrays, "face").items():
         getattr(users, key)[:] = array
     for key, array in _replay_arrays(replay).items():
@@ -154,7 +165,7 @@ def _optimizer_arrays(agent: "SlateQ") -> Arrays:
     }
 
 
-def _restore_optimizer(agent: "SlateQ", arrays: Any) -> None:
+def _restore_optimizer(agent: "SlateQ", arrays: Arrays) -> None:
     state: dict[int, dict[str, torch.Tensor]] = {}
     for path, array in _under(arrays, "optimizer").items():
         index, name = path.split("/")
@@ -165,14 +176,62 @@ def _restore_optimizer(agent: "SlateQ", arrays: Any) -> None:
     agent.policy.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _check_meets(folder: Path, saved: SavedModel, agent: "SlateQ") -> None:
-    meets = _described(agent.observation_space, agent.action_space)
+def _write(folder: Path, agent: "SlateQ", state: dict[str, Any], arrays: Arrays, kind: str) -> None:
+    fitted: dict[str, Fitted] = {**arrays}
+    saved = SavedModel(type(agent).__name__, asdict(agent.config), state, fitted)
+    write_model(folder, saved, kind)
+
+
+def _read(
+    folder: Path, kind: str, agent_class: type["SlateQ"], needed: tuple[str, ...]
+) -> SavedModel:
+    """Return what `_write` wrote for an agent of this class."""
+    saved = read_model(folder, kind)
+    if saved.model != agent_class.__name__:
+        raise ModelFileError(f"{folder} holds a {saved.model}, not a {agent_class.__name__}")
+    missing = [name for name in (*needed, "meets", "catalogue") if name not in saved.state]
+    if missing:
+        raise ModelFileError(f"the card in {folder} is damaged: its state lacks {missing}")
+    return saved
+
+
+def _config(folder: Path, saved: SavedModel) -> "SlateQConfig":
+    from rlrec.agents.slate_q import SlateQConfig
+
+    try:
+        return SlateQConfig(**saved.settings)
+    except (TypeError, ConfigError) as error:
+        raise ModelFileError(
+            f"the card in {folder} has settings of another kind: {error}"
+        ) from None
+
+
+def _meets(agent: "SlateQ") -> dict[str, Any]:
+    """Return what an agent was made for, ready for JSON."""
+    return {
+        "meets": _described(agent.observation_space, agent.action_space),
+        "catalogue": None if agent.catalogue is None else agent.catalogue.fingerprint,
+    }
+
+
+def _described(observation_space: Any, action_space: Any) -> dict[str, Any]:
+    if not isinstance(observation_space, spaces.Dict):
+        return {"observations": str(observation_space), "slate": str(action_space)}
+    keys = {key: list(space.shape or ()) for key, space in observation_space.spaces.items()}
+    return {"observations": keys, "slate": [int(n) for n in action_space.nvec]}
+
+
+def _check_spaces(folder: Path, saved: SavedModel, env: Any) -> None:
+    meets = _described(env.observation_space, env.action_space)
     if meets != saved.state["meets"]:
         raise ModelFileError(
             f"the agent in {folder} was made for {saved.state['meets']}, the users given have "
             f"{meets}"
         )
-    fingerprint = None if agent.catalogue is None else agent.catalogue.fingerprint
+
+
+def _check_catalogue(folder: Path, saved: SavedModel, agent: "SlateQ") -> None:
+    fingerprint = _meets(agent)["catalogue"]
     if fingerprint != saved.state["catalogue"]:
         raise ModelFileError(
             f"the agent in {folder} was made for catalogue {saved.state['catalogue']}, the users "
@@ -180,10 +239,24 @@ def _check_meets(folder: Path, saved: SavedModel, agent: "SlateQ") -> None:
         )
 
 
-def _described(observation_space: Any, action_space: Any) -> dict[str, Any]:
-    assert isinstance(observation_space, spaces.Dict)
-    keys = {key: list(space.shape or ()) for key, space in observation_space.spaces.items()}
-    return {"observations": keys, "slate": [int(n) for n in action_space.nvec]}
+def _check_same_training(folder: Path, saved: SavedModel, agent: "SlateQ") -> None:
+    """Check that a checkpoint fits the agent that is to go on from it."""
+    if saved.settings != asdict(agent.config):
+        raise ModelFileError(f"{folder} is a checkpoint of an agent with other settings")
+    _check_spaces(folder, saved, agent)
+    _check_catalogue(folder, saved, agent)
+    if saved.state["n_users"] != agent.n_envs:
+        raise ModelFileError(
+            f"the checkpoint in {folder} holds {saved.state['n_users']} users, the agent serves "
+            f"{agent.n_envs}"
+        )
+
+
+def _dense(folder: Path, saved: SavedModel) -> Arrays:
+    sparse = [name for name, array in saved.arrays.items() if not isinstance(array, np.ndarray)]
+    if sparse:
+        raise ModelFileError(f"{folder} must hold dense arrays only, found sparse ones: {sparse}")
+    return {name: np.asarray(array) for name, array in saved.arrays.items()}
 
 
 def _numpy(tensors: dict[str, torch.Tensor], prefix: str) -> Arrays:
@@ -194,7 +267,7 @@ def _numpy(tensors: dict[str, torch.Tensor], prefix: str) -> Arrays:
     }
 
 
-def _tensors(folder: Path, arrays: Any, agent: "SlateQ") -> dict[str, torch.Tensor]:
+def _tensors(folder: Path, arrays: Arrays, agent: "SlateQ") -> dict[str, torch.Tensor]:
     wanted = agent.policy.state_dict()
     tensors = {}
     for name, like in wanted.items():
@@ -208,6 +281,6 @@ def _tensors(folder: Path, arrays: Any, agent: "SlateQ") -> dict[str, torch.Tens
     return tensors
 
 
-def _under(arrays: Any, prefix: str) -> Arrays:
+def _under(arrays: Arrays, prefix: str) -> Arrays:
     start = f"{prefix}/"
     return {name[len(start) :]: array for name, array in arrays.items() if name.startswith(start)}

@@ -87,12 +87,32 @@ class SlateQConfig:
     """Learn the value of showing a slate from which nothing is taken; False fixes it at 0."""
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "batch_size", "buffer_size", "value_scale", "target_rate"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} of SlateQ must be above 0, got {getattr(self, name)!r}")
-        for name in ("discount", "target_rate", "exploration_start", "exploration_end"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} of SlateQ must lie in 0..1, got {getattr(self, name)!r}")
+        for names, holds, rule in _RULES:
+            for name in names.split():
+                value = getattr(self, name)
+                if not (isinstance(value, (int, float)) and holds(value)):
+                    raise ConfigError(f"{name} of SlateQ must {rule}, got {value!r}")
+
+
+_RULES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
+    (
+        "learning_rate finetuning_rate value_scale updates_per_transition",
+        lambda x: 0 < x < np.inf,
+        "be above 0",
+    ),
+    ("target_rate pretraining_target_rate", lambda x: 0 < x <= 1, "lie in (0, 1]"),
+    (
+        "discount log_share exploration_start exploration_end exploration_share warmup_share",
+        lambda x: 0 <= x <= 1,
+        "lie in 0..1",
+    ),
+    (
+        "batch_size buffer_size item_size hidden search_rounds target_rounds n_steps",
+        lambda x: x >= 1 and x == int(x),
+        "be a whole number of 1 or more",
+    ),
+    ("learning_starts", lambda x: 0 <= x < np.inf, "be 0 or more"),
+)
 
 
 class SlateQPolicy(BasePolicy):
@@ -200,14 +220,15 @@ class SlateQ(OffPolicyAlgorithm):
     ) -> None:
         self.config = config or SlateQConfig()
         env = maybe_make_env(env, verbose) if isinstance(env, str) else env
-        catalogue = catalogue or getattr(getattr(env, "simulator", None), "catalogue", None)
+        _check_users(env)
+        catalogue = catalogue or _catalogue_of(env)
         features = None if catalogue is None else catalogue.features
         self.items = ItemKnowledge(features, item_factors)
         self.catalogue = catalogue
         self.n_pretraining_updates = 0
         self._logged: LoggedTransitions | None = None
-        n_users = getattr(env, "num_envs", 1)
-        updates = max(1, round(n_users * self.config.updates_per_transition))
+        updates_a_step = getattr(env, "num_envs", 1) * self.config.updates_per_transition
+        steps_between = max(1, round(1 / updates_a_step))
         super().__init__(
             SlateQPolicy,
             env,  # type: ignore[arg-type]
@@ -217,8 +238,8 @@ class SlateQ(OffPolicyAlgorithm):
             batch_size=self.config.batch_size,
             tau=self.config.target_rate,
             gamma=self.config.discount,
-            train_freq=1,
-            gradient_steps=updates,
+            train_freq=steps_between,
+            gradient_steps=max(1, round(updates_a_step * steps_between)),
             replay_buffer_class=SlateReplayBuffer,
             replay_buffer_kwargs={
                 "discount": self.config.discount,
@@ -297,8 +318,14 @@ class SlateQ(OffPolicyAlgorithm):
         Args:
             log: As in `pretrain`.
         """
+        assert isinstance(self.observation_space, spaces.Dict)
         self._logged = logged_transitions(
-            log, self.catalogue, self.observation_space, self.config.discount, self.device
+            log,
+            self.catalogue,
+            self.observation_space,
+            self._random.n_choices,
+            self.config.discount,
+            self.device,
         )
         return self._logged
 
@@ -359,7 +386,7 @@ class SlateQ(OffPolicyAlgorithm):
 
     def _exploration_now(self) -> float:
         config = self.config
-        shrinking = config.exploration_share * max(1, self._total_timesteps)
+        shrinking = max(1.0, config.exploration_share * self._total_timesteps)
         done = min(1.0, self.num_timesteps / shrinking)
         return self.exploration + done * (config.exploration_end - self.exploration)
 
@@ -373,20 +400,26 @@ class SlateQ(OffPolicyAlgorithm):
 
     @classmethod
     def load(  # type: ignore[override]
-        cls, path: str | Path, env: GymEnv | None = None, device: torch.device | str = "auto"
+        cls,
+        path: str | Path,
+        env: GymEnv | str | None = None,
+        device: torch.device | str = "auto",
+        *,
+        catalogue: Catalogue | None = None,
     ) -> Self:
         """Return the agent saved in a folder; nothing is unpickled.
 
         Args:
             path: The folder.
-            env: Users like those it was made for; needed to learn on, and to act.
+            env: Users like those it was made for; they must be given.
             device: As in stable-baselines3.
+            catalogue: The items; by default that of `env`, if it has one.
 
         Raises:
             ModelFileError: The files are missing, damaged, foreign or of another version, or `env`
                 offers or observes something else.
         """
-        return load_agent(cls, Path(path), env, device)
+        return load_agent(cls, Path(path), env, device, catalogue)
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write all that `learn` needs to go on to the bit: also users, replay and optimiser."""
@@ -413,9 +446,12 @@ class SlateQ(OffPolicyAlgorithm):
         share = self.config.exploration_end
         follows = np.logical_and.accumulate(slates == self._best(observations), axis=1)
         uniform = np.cumsum(self._random.log_probs(observations, slates), axis=1)
-        joint = np.log((1 - share) * follows + share * np.exp(uniform) + 1e-300)
+        with np.errstate(divide="ignore"):  # a share of 0 or 1
+            joint = np.logaddexp(np.log((1.0 - share) * follows), np.log(share) + uniform)
         above = np.concatenate([np.zeros_like(joint[:, :1]), joint[:, :-1]], axis=1)
-        return np.minimum(joint - above, 0.0)
+        with np.errstate(invalid="ignore"):  # -inf minus -inf: below an impossible position
+            given: Floats = np.where(np.isneginf(joint), -np.inf, np.minimum(joint - above, 0.0))
+        return given
 
     def _best(self, observations: Observations) -> Ints:
         self.policy.set_training_mode(False)
@@ -428,6 +464,22 @@ class SlateQ(OffPolicyAlgorithm):
             with torch.no_grad():
                 parts.append(self.policy(block).cpu().numpy())
         return np.concatenate(parts)
+
+
+def _check_users(env: Any) -> None:
+    """Check that an agent can be made for these users."""
+    if env is None:
+        raise ConfigError("SlateQ needs users, such as rlrec.make_users returns; got None")
+    offered, observed = env.action_space, env.observation_space
+    if not isinstance(offered, spaces.MultiDiscrete) or len(set(offered.nvec.tolist())) != 1:
+        raise ConfigError(f"SlateQ shows slates: MultiDiscrete([N] * K), got {offered}")
+    if not isinstance(observed, spaces.Dict):
+        raise ConfigError(f"SlateQ reads observations by name: a Dict of spaces, got {observed}")
+
+
+def _catalogue_of(env: Any) -> Catalogue | None:
+    simulator = getattr(getattr(env, "unwrapped", env), "simulator", None)
+    return getattr(simulator, "catalogue", None)
 
 
 def _at(choices: Tensor, shown: Tensor, nothing: Tensor) -> Tensor:
