@@ -33,7 +33,8 @@ def rollout(
 
     All policies meet users 0 to n_users - 1 of `seed` with the same random numbers, so returns are
     paired user by user. A policy with a method `bind(simulator)` (an oracle that reads the truth)
-    is bound to that simulator first. `users` itself is left as it is.
+    is bound to that simulator first; any other is asked only for users still in their first episode.
+    `users` itself is left as it is.
 
     Args:
         policies: By name. The chance of a policy that draws depends on `seed` and its name.
@@ -91,9 +92,16 @@ def _play(
     rng = np.random.default_rng([terms.seed, zlib.crc32(name.encode())])
     bound = bound_to(policy, simulator)
     episodes = FirstEpisodes(simulator, observations)
+    reads_truth = bound is not policy  # it is bound to all users and cannot serve some of them
+    slates = np.zeros((simulator.n_users, simulator.slate_size), np.int64)
     while episodes.running.size and episodes.n_steps != terms.max_steps:
-        slates = bound.act(observations, rng, terms.deterministic).slates
-        _check_shape(name, slates.shape, simulator)
+        served = np.arange(simulator.n_users) if reads_truth else episodes.running
+        shown = bound.act(
+            {key: array[served] for key, array in observations.items()}, rng, terms.deterministic
+        ).slates
+        _check_shape(name, shown.shape, (len(served), simulator.slate_size))
+        slates = slates.copy()  # who has left is shown the last slate again, and not counted
+        slates[served] = shown
         step = simulator.step(slates)
         episodes.record(observations, slates, step)
         observations = step.observations
@@ -135,8 +143,7 @@ def _check_arguments(
         raise ConfigError(f"max_steps must be None or 1 or more, got {max_steps!r}")
 
 
-def _check_shape(name: str, shape: tuple[int, ...], simulator: Simulator) -> None:
-    expected = (simulator.n_users, simulator.slate_size)
+def _check_shape(name: str, shape: tuple[int, ...], expected: tuple[int, int]) -> None:
     if shape != expected:
         raise SlateError(
             f"policy {name!r} must return slates of shape {expected} (users, slots), got {shape}"
