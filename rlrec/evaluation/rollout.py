@@ -33,8 +33,8 @@ def rollout(
 
     All policies meet users 0 to n_users - 1 of `seed` with the same random numbers, so returns are
     paired user by user. A policy with a method `bind(simulator)` (an oracle that reads the truth)
-    is bound to that simulator first; any other is asked only for users still in their first episode.
-    `users` itself is left as it is.
+    is bound to that simulator first; any other is asked only for users still in their first
+    episode. `users` itself is left as it is.
 
     Args:
         policies: By name. The chance of a policy that draws depends on `seed` and its name.
