@@ -7,7 +7,7 @@ import numpy as np
 
 from rlrec.arrays import Floats, Ints, Observations
 from rlrec.errors import ConfigError
-from rlrec.slates import SlateDraw, repeated_slots, uniform_slates
+from rlrec.slates import SlateDraw, given_prefix, repeated_slots, uniform_slates
 
 if TYPE_CHECKING:
     from rlrec.simulation import Simulator
@@ -25,7 +25,8 @@ class SlatePolicy(Protocol):
         Args:
             observations: Arrays with a leading axis of B users.
             rng: The only source of chance.
-            deterministic: Show the policy's best slate; its log-probabilities are then 0.
+            deterministic: Show the policy's best slate; its log-probabilities are then 0. A policy
+                that draws all the same states those of its draw.
         """
         ...
 
@@ -86,7 +87,7 @@ class MixturePolicy:
     Its propensities are exact: those of the mixture, not of the policy that happened to play.
 
     Args:
-        policies: The parts.
+        policies: The parts; of a mixture among them, its own parts are taken.
         weights: Their shares, above 0; normalised to sum to 1.
     """
 
@@ -96,34 +97,71 @@ class MixturePolicy:
                 f"a mixture needs one weight above 0 for each policy, got {len(policies)} "
                 f"policies and weights {list(weights)}"
             )
-        self.policies = tuple(policies)
-        self.weights = np.asarray(weights, dtype=np.float64) / np.sum(weights)
+        shares = np.asarray(weights, dtype=np.float64) / np.sum(weights)
+        parts = [
+            part
+            for policy, share in zip(policies, shares.tolist(), strict=True)
+            for part in _parts_of(policy, share)
+        ]
+        self.policies = tuple(policy for policy, _ in parts)
+        self.weights = np.array([share for _, share in parts])
 
     def act(
         self, observations: Observations, rng: np.random.Generator, deterministic: bool = False
     ) -> SlateDraw:
         """Return slates; `deterministic` makes each part deterministic, the part stays drawn.
 
-        The log-probabilities are those of a mixture whose parts draw, also when `deterministic`.
+        The log-probabilities are those of the slates as they came about: where a part has a best
+        slate, it shows only that one when `deterministic`.
         """
         part = rng.choice(len(self.policies), size=n_users_of(observations), p=self.weights)
-        drawn = [policy.act(observations, rng, deterministic) for policy in self.policies]
-        slates = np.stack([draw.slates for draw in drawn])[part, np.arange(part.size)]
-        return SlateDraw(slates, self.log_probs(observations, slates))
+        draws = [policy.act(observations, rng, deterministic) for policy in self.policies]
+        slates = np.stack([draw.slates for draw in draws])[part, np.arange(part.size)]
+        if not deterministic:
+            return SlateDraw(slates, self.log_probs(observations, slates))
+        parts = [
+            _log_probs_at_best(policy, best, observations, slates)
+            for policy, best in zip(self.policies, draws, strict=True)
+        ]
+        return SlateDraw(slates, self._mixed(parts))
 
     def log_probs(self, observations: Observations, slates: Ints) -> Floats:
-        """Return the mixture's log-probabilities given the prefix."""
-        parts = np.stack([policy.log_probs(observations, slates) for policy in self.policies])
-        prefix = np.cumsum(parts, axis=2) + np.log(self.weights)[:, None, None]  # (parts, B, K)
-        joint = np.logaddexp.reduce(prefix, axis=0)  # log P of the slate down to each position
-        above = np.concatenate([np.zeros_like(joint[:, :1]), joint[:, :-1]], axis=1)
-        with np.errstate(invalid="ignore"):  # -inf minus -inf: below an impossible position
-            return np.where(np.isneginf(joint), -np.inf, np.minimum(joint - above, 0.0))
+        """Return the mixture's log-probabilities given the prefix when its parts draw."""
+        return self._mixed([policy.log_probs(observations, slates) for policy in self.policies])
+
+    def _mixed(self, parts: list[Floats]) -> Floats:
+        """Return the mixture's log-probabilities (B, K) given the prefix from those of its parts."""
+        joint = np.cumsum(np.stack(parts), axis=2) + np.log(self.weights)[:, None, None]
+        return given_prefix(np.logaddexp.reduce(joint, axis=0))
 
     def bind(self, simulator: "Simulator") -> Self:
         """Return the mixture of the same parts, each as it acts in `simulator`."""
         parts = [bound_to(policy, simulator) for policy in self.policies]
         return type(self)(parts, self.weights.tolist())
+
+
+def _parts_of(policy: SlatePolicy, share: float) -> list[tuple[SlatePolicy, float]]:
+    if not isinstance(policy, MixturePolicy):
+        return [(policy, share)]
+    return list(zip(policy.policies, (share * policy.weights).tolist(), strict=True))
+
+
+def _log_probs_at_best(
+    policy: SlatePolicy, best: SlateDraw, observations: Observations, slates: Ints
+) -> Floats:
+    """Return the log-probabilities (B, K) of `slates` where `policy` shows its best.
+
+    Args:
+        policy: No mixture.
+        best: What it showed; users for whom it was certain could get no other slate.
+        observations: Of the B users.
+        slates: Shape (B, K).
+    """
+    is_certain = (best.log_probs == 0).all(axis=1, keepdims=True)
+    certain = np.where(slates == best.slates, 0.0, -np.inf)
+    if is_certain.all():
+        return certain
+    return np.where(is_certain, certain, policy.log_probs(observations, slates))
 
 
 class DrawingPolicy:

@@ -85,6 +85,22 @@ def plackett_luce_log_probs(logits: Floats, slates: Ints) -> Floats:
     return np.where(np.isneginf(chosen), -np.inf, log_probs)
 
 
+def given_prefix(joint: Floats) -> Floats:
+    """Return the log-probability of each position given the positions above it.
+
+    Args:
+        joint: Shape (B, K). Log-probability of the slate from the top down to each position; a row
+            never rises. -inf from an impossible position on.
+
+    Returns:
+        Shape (B, K), at most 0. -inf from an impossible position on; a row sums to its last
+        entry of `joint`.
+    """
+    above = np.concatenate([np.zeros_like(joint[:, :1]), joint[:, :-1]], axis=1)
+    with np.errstate(invalid="ignore"):  # -inf minus -inf: below an impossible position
+        return np.where(np.isneginf(joint), -np.inf, np.minimum(joint - above, 0.0))
+
+
 def uniform_slates(n_rows: int, n_items: int, slate_size: int, rng: np.random.Generator) -> Ints:
     """Draw ordered slates without repeats, all equally likely. Shape (n_rows, slate_size)."""
     _check_slate_size(slate_size, n_items)

@@ -1,5 +1,6 @@
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ ALL_SLATES = np.array(list(itertools.permutations(range(N_ITEMS), SLATE_SIZE)))
 class Preferring:
     """Plackett-Luce with the same logits for everyone."""
 
-    def __init__(self, logits: list[float]) -> None:
+    def __init__(self, logits: Sequence[float]) -> None:
         self.logits = np.array(logits)
 
     def act(
@@ -134,6 +135,35 @@ def test_mixture_slates_come_as_often_as_their_propensity() -> None:
         assert abs(share - p) < 5 * math.sqrt(p * (1 - p) / n)
 
 
+def test_a_mixture_of_best_slates_states_how_often_each_is_shown() -> None:
+    """The best slates are (2, 1) and (0, 1); a quarter is drawn from all 12."""
+    parts = [Preferring([0.0, 1.0, 2.0, -1.0]), AlwaysFirst(), RandomPolicy(4, 2)]
+    draw = MixturePolicy(parts, [0.5, 0.25, 0.25]).act(
+        users(2000), np.random.default_rng(2), deterministic=True
+    )
+    joint = np.exp(draw.log_probs.sum(axis=1))
+    seldom = 0.25 / 12
+    for slate, expected in (([2, 1], 0.5 + seldom), ([0, 1], 0.25 + seldom), ([3, 0], seldom)):
+        same = (draw.slates == slate).all(axis=1)
+        np.testing.assert_allclose(joint[same], expected)
+        error = math.sqrt(expected * (1 - expected) / 2000)
+        assert abs(same.mean() - expected) < 4 * error
+    # the top item 2 comes with the best slate, or at random
+    top = np.exp(draw.log_probs[draw.slates[:, 0] == 2, 0])
+    np.testing.assert_allclose(top, 0.5 + 0.25 / 4)
+
+
+def test_a_mixture_within_a_mixture_gives_its_parts() -> None:
+    inner = MixturePolicy([AlwaysFirst(), Preferring([0.0, 1.0, 2.0, -1.0])], [1.0, 3.0])
+    outer = MixturePolicy([RandomPolicy(4, 2), inner], [1.0, 1.0])
+    assert outer.policies[1:] == inner.policies
+    np.testing.assert_allclose(outer.weights, [0.5, 0.125, 0.375])
+    draw = outer.act(users(500), np.random.default_rng(0), deterministic=True)
+    best = (draw.slates == [2, 1]).all(axis=1)
+    assert best.any()
+    np.testing.assert_allclose(np.exp(draw.log_probs[best].sum(axis=1)), 0.375 + 0.5 / 12)
+
+
 def test_mixture_gives_no_chance_to_a_slate_that_no_part_shows() -> None:
     mixture = MixturePolicy([AlwaysFirst(), AlwaysFirst()], [0.5, 0.5])
     assert np.isneginf(mixture.log_probs(users(1), np.array([[3, 1]]))).all()
@@ -179,6 +209,18 @@ def test_a_mixture_with_an_oracle_can_log_and_be_judged(simulator: UserSimulator
     assert log.column("log_propensity").max() == pytest.approx(math.log(0.5 + 0.5 / (30 * 29)))
     judged = rollout({"mixture": mixture, "drawing": DrawingPolicy(mixture)}, simulator, 5, seed=2)
     assert judged.mean_return("mixture").value > 0
+
+
+def test_a_log_of_best_slates_and_random_ones_holds_the_chances_of_both(
+    simulator: UserSimulator,
+) -> None:
+    mixture = MixturePolicy([Preferring([*range(30)]), RandomPolicy(30, 2)], [1.0, 1.0])
+    log = InteractionLog.record(mixture, simulator, 400, seed=1, deterministic=True)
+    is_best = (log.column("slate") == [29, 28]).all(axis=1)
+    propensity = np.exp(log.column("log_propensity"))
+    np.testing.assert_allclose(propensity[is_best], 0.5 + 0.5 / 870)
+    np.testing.assert_allclose(propensity[~is_best], 0.5 / 870)
+    assert 0.4 < is_best.mean() < 0.6  # 4 standard errors of 400 rows
 
 
 def test_a_drawing_policy_draws_where_others_show_their_best() -> None:

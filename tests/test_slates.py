@@ -8,6 +8,7 @@ from rlrec.arrays import Floats, Ints
 from rlrec.errors import SlateError
 from rlrec.slates import (
     best_slates,
+    given_prefix,
     plackett_luce_log_probs,
     repeated_slots,
     sample_plackett_luce,
@@ -188,3 +189,14 @@ def test_a_slate_without_any_weight_is_worth_the_value_of_nothing() -> None:
         np.array([[0, 1]]), np.zeros((1, 2)), np.ones((1, 2)), np.zeros(1), np.array([0.5])
     )
     assert value.tolist() == [0.5]
+
+
+def test_a_joint_probability_is_split_into_that_of_each_position() -> None:
+    with np.errstate(divide="ignore"):
+        joint = np.log(np.array([[0.5, 0.2, 0.2], [0.3, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+    expected = [[0.5, 0.4, 1.0], [0.3, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    np.testing.assert_allclose(np.exp(given_prefix(joint)), expected)
+
+
+def test_rounding_never_lifts_a_probability_given_the_prefix_above_one() -> None:
+    assert given_prefix(np.array([[-0.3, np.nextafter(-0.3, 0.0)]])).tolist() == [[-0.3, 0.0]]

@@ -1,6 +1,7 @@
 """What a slate policy must keep: slates without repeats, exact propensities, no memory."""
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from rlrec.simulation import Simulator
 from rlrec.slates import SlateDraw, repeated_slots, uniform_slates
 
 _SEED, _WARM_UP = 23, 12
-_MOST_SLATES = 1000
+_MOST_SLATES, _OFTEN = 1000, 20
 
 
 def check_slates_are_shaped(policy: SlatePolicy, simulator: Simulator) -> None:
@@ -116,8 +117,7 @@ def check_impossible_slates_have_no_chance(policy: SlatePolicy, simulator: Simul
 
 def check_probabilities_of_all_slates_sum_to_one(policy: SlatePolicy, simulator: Simulator) -> None:
     """Over all slates the probabilities sum to one; asked only where there are at most 1000."""
-    n_slates = np.prod(simulator.n_choices - np.arange(simulator.slate_size, dtype=np.float64))
-    if n_slates > _MOST_SLATES:
+    if _n_slates(simulator) > _MOST_SLATES:
         return
     policy, observations = _situation(policy, simulator)
     total = np.zeros(simulator.n_users)
@@ -126,6 +126,34 @@ def check_probabilities_of_all_slates_sum_to_one(policy: SlatePolicy, simulator:
         total += np.exp(policy.log_probs(observations, slates).sum(axis=1))
     off = np.abs(total - 1.0).max()
     assert off < 1e-5, f"probabilities of all slates must sum to 1, they are off by {off:.2g}"
+
+
+def check_slates_come_as_often_as_stated(policy: SlatePolicy, simulator: Simulator) -> None:
+    """`act` shows each slate as often as it states, drawing or `deterministic`.
+
+    Asked for one user in 5000 draws (300 of a policy with `bind`), and only where there are at most
+    1000 slates. Slates expected fewer than 20 times are counted together; the tolerance is 6
+    standard errors.
+    """
+    if _n_slates(simulator) > _MOST_SLATES:
+        return
+    for deterministic in (False, True):
+        draw = _draws_for_one_user(policy, simulator, deterministic)
+        n_draws = len(draw.slates)
+        stated = np.exp(draw.log_probs.sum(axis=1))
+        _, first, counts = np.unique(draw.slates, axis=0, return_index=True, return_counts=True)
+        often = n_draws * stated[first] >= _OFTEN
+        counts, stated = counts[often], stated[first[often]]
+        counts = np.append(counts, n_draws - counts.sum())
+        stated = np.clip(np.append(stated, 1 - stated.sum()), 0.0, 1.0)
+        tolerance = 6 * np.sqrt(stated * (1 - stated) / n_draws) + 1e-5
+        off = np.abs(counts / n_draws - stated) - tolerance
+        worst = off.argmax()
+        assert off[worst] <= 0, (
+            f"slates must come as often as stated; with deterministic={deterministic} one (or all "
+            f"rare ones) of stated probability {stated[worst]:.4g} came {counts[worst]} times in "
+            f"{n_draws} draws"
+        )
 
 
 POLICY_CHECKS = (
@@ -137,6 +165,7 @@ POLICY_CHECKS = (
     check_users_are_served_alone,
     check_impossible_slates_have_no_chance,
     check_probabilities_of_all_slates_sum_to_one,
+    check_slates_come_as_often_as_stated,
 )
 
 
@@ -149,6 +178,25 @@ def check_policy(policy: SlatePolicy, simulator: Simulator) -> None:
     """
     for check in POLICY_CHECKS:
         check(policy, simulator)
+
+
+def _n_slates(simulator: Simulator) -> int:
+    return math.perm(simulator.n_choices, simulator.slate_size)
+
+
+def _draws_for_one_user(
+    policy: SlatePolicy, simulator: Simulator, deterministic: bool
+) -> SlateDraw:
+    """Return many draws (n, K) for the first user."""
+    bound, observations = _situation(policy, simulator)
+    if not hasattr(policy, "bind"):
+        same = {key: np.repeat(array[:1], 5000, axis=0) for key, array in observations.items()}
+        return _act(bound, same, deterministic)
+    draws = [_act(bound, observations, deterministic, seed) for seed in range(300)]
+    return SlateDraw(
+        np.stack([draw.slates[0] for draw in draws]),
+        np.stack([draw.log_probs[0] for draw in draws]),
+    )
 
 
 def _situation(policy: SlatePolicy, simulator: Simulator) -> tuple[SlatePolicy, Observations]:

@@ -245,6 +245,21 @@ class AllowsRepeats(RandomPolicy):
         return np.full(slates.shape, -np.log(self.n_choices))
 
 
+class ForgetsItsBest(RandomPolicy):
+    def act(self, observations: Observations, rng: Any, deterministic: bool = False) -> SlateDraw:
+        draw = super().act(observations, rng)
+        if deterministic:
+            draw.slates[::2] = np.arange(self.slate_size)
+        return draw
+
+
+class IsSometimesCertain(RandomPolicy):
+    def act(self, observations: Observations, rng: Any, deterministic: bool = False) -> SlateDraw:
+        draw = super().act(observations, rng, deterministic)
+        draw.log_probs[draw.slates[:, 0] == 0] = 0.0
+        return draw
+
+
 @pytest.mark.parametrize(
     ("broken", "check", "words"),
     [
@@ -257,6 +272,8 @@ class AllowsRepeats(RandomPolicy):
         (LooksAtOthers, policy_checks.check_users_are_served_alone, "alone"),
         (AllowsRepeats, policy_checks.check_impossible_slates_have_no_chance, "-inf"),
         (Underestimates, policy_checks.check_probabilities_of_all_slates_sum_to_one, "sum to 1"),
+        (ForgetsItsBest, policy_checks.check_slates_come_as_often_as_stated, "ministic=True"),
+        (IsSometimesCertain, policy_checks.check_slates_come_as_often_as_stated, "as stated"),
     ],
 )
 def test_a_broken_policy_fails_its_check(

@@ -31,6 +31,12 @@ MAKERS: dict[str, Callable[[], SlatePolicy]] = {
     "greedy baseline": baseline,
     "softened baseline": lambda: baseline().softened(0.7),
     "mixture": lambda: MixturePolicy([RandomPolicy(N_ITEMS, SLATE_SIZE), baseline()], [1.0, 2.0]),
+    "mixture of softened": lambda: MixturePolicy(
+        [baseline().softened(0.7), RandomPolicy(N_ITEMS, SLATE_SIZE)], [1.0, 2.0]
+    ),
+    "mixture with an oracle": lambda: MixturePolicy(
+        [MyopicOracle(), RandomPolicy(N_ITEMS, SLATE_SIZE)], [1.0, 2.0]
+    ),
 }
 
 
