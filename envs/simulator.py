@@ -110,7 +110,7 @@ class UserSimulator:
         return list(self.problem.card)
 
     def with_users(self, n_users: int, first_user: int = 0) -> Self:
-        """Return the same simulator for another number of users, not yet reset."""
+        """Return the same simulator for users `first_user` and up, not yet reset."""
         return type(self)(self.problem, n_users, first_user)
 
     def reset(self, seed: int) -> Observations:

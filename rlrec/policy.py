@@ -130,7 +130,7 @@ class MixturePolicy:
         return self._mixed([policy.log_probs(observations, slates) for policy in self.policies])
 
     def _mixed(self, parts: list[Floats]) -> Floats:
-        """Return the mixture's log-probabilities (B, K) given the prefix from those of its parts."""
+        """Return log-probabilities (B, K) given the prefix, of the mixture from its parts."""
         joint = np.cumsum(np.stack(parts), axis=2) + np.log(self.weights)[:, None, None]
         return given_prefix(np.logaddexp.reduce(joint, axis=0))
 

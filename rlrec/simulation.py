@@ -41,10 +41,14 @@ class SimulatorStep(NamedTuple):
 
 @runtime_checkable
 class Simulator(Protocol):
-    """B users who respond to slates; user i's behaviour does not depend on B or on the others."""
+    """B users who respond to slates; user i's behaviour does not depend on B or on the others.
+
+    They are users `first_user` to `first_user + n_users - 1` of a seed.
+    """
 
     env_id: str
     n_users: int
+    first_user: int
     slate_size: int
     n_choices: int
     response_channels: tuple[str, ...]
@@ -75,7 +79,7 @@ class Simulator(Protocol):
         ...
 
     def with_users(self, n_users: int, first_user: int = 0) -> Self:
-        """Return the same simulator for another number of users, not yet reset."""
+        """Return the same simulator for users `first_user` and up, not yet reset."""
         ...
 
     def snapshot(self) -> object:
@@ -100,8 +104,25 @@ class Simulator(Protocol):
 
 
 def simulator_of(users: Any) -> Simulator:
-    """Return the simulator behind `users`: a simulator itself, or a face that has `.simulator`."""
-    simulator = getattr(users, "simulator", users)
+    """Return the simulator behind `users`.
+
+    Args:
+        users: A simulator, or a face of one (which has `.simulator`), in any number of wrappers of
+            Gymnasium or stable-baselines3; a vector environment of a single such environment.
+
+    Raises:
+        TypeError: It is something else, or a vector of several environments.
+    """
+    face = getattr(users, "unwrapped", users)  # wrappers of Gymnasium do not pass attributes on
+    parts = getattr(face, "envs", ())
+    if len(parts) > 1:
+        raise TypeError(
+            f"users must have one simulator, got {type(face).__name__} of {len(parts)} "
+            "environments; rlrec.make_users and gym.make_vec put many users into one"
+        )
+    if parts:
+        return simulator_of(parts[0])
+    simulator = getattr(face, "simulator", face)
     if not isinstance(simulator, Simulator):
         raise TypeError(
             f"users must be a simulator or an environment of rlrec (which has `.simulator`), "

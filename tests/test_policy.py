@@ -137,7 +137,11 @@ def test_mixture_slates_come_as_often_as_their_propensity() -> None:
 
 def test_a_mixture_of_best_slates_states_how_often_each_is_shown() -> None:
     """The best slates are (2, 1) and (0, 1); a quarter is drawn from all 12."""
-    parts = [Preferring([0.0, 1.0, 2.0, -1.0]), AlwaysFirst(), RandomPolicy(4, 2)]
+    parts: list[SlatePolicy] = [
+        Preferring([0.0, 1.0, 2.0, -1.0]),
+        AlwaysFirst(),
+        RandomPolicy(4, 2),
+    ]
     draw = MixturePolicy(parts, [0.5, 0.25, 0.25]).act(
         users(2000), np.random.default_rng(2), deterministic=True
     )

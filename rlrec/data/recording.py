@@ -45,7 +45,7 @@ def record_log(
 ) -> InteractionLog:
     """Let a policy serve simulated users until `n_steps` rows are there.
 
-    All users of the simulator take part for equally many steps (at the last one only the first
+    All users of the simulator (from its `first_user` on) take part for equally many steps (at the last one only the first
     of them, where `n_steps` is no multiple). The caller's simulator is left as it was: a copy of it
     runs, in blocks of users that do not depend on one another.
 
@@ -136,7 +136,8 @@ class _Recording:
             first = number * self._n_together
             n_users = min(self._n_together, self.n_users - first)
             rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(number,)))
-            yield _sorted(list(self._ticks(self._simulator.with_users(n_users, first), first, rng)))
+            block = self._simulator.with_users(n_users, self._simulator.first_user + first)
+            yield _sorted(list(self._ticks(block, first, rng)))
 
     def _ticks(
         self, simulator: "Simulator", first: int, rng: np.random.Generator

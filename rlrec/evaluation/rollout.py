@@ -31,8 +31,8 @@ def rollout(
 ) -> RolloutResults:
     """Play each policy against the same new users, for the first episode of each user.
 
-    All policies meet users 0 to n_users - 1 of `seed` with the same random numbers, so returns are
-    paired user by user. A policy with a method `bind(simulator)` (an oracle that reads the truth)
+    All policies meet the same `n_users` users of `seed` with the same random numbers, so returns are
+    paired user by user; they are counted from the `first_user` of `users`. A policy with a method `bind(simulator)` (an oracle that reads the truth)
     is bound to that simulator first; any other is asked only for users still in their first
     episode. `users` itself is left as it is.
 
@@ -51,7 +51,8 @@ def rollout(
         SlateError: A policy returned slates of another shape.
     """
     _check_arguments(policies, n_users, seed, max_steps)
-    simulator = simulator_of(users).with_users(n_users)
+    given = simulator_of(users)
+    simulator = given.with_users(n_users, given.first_user)
     catalogue = identified_items(simulator, simulator.reset(seed))
     terms = _Terms(simulator, seed, deterministic, max_steps)
     played: dict[str, FirstEpisodes] = {}

@@ -127,6 +127,15 @@ def test_the_simulator_of_the_caller_is_left_as_it_was(coin_users: Maker) -> Non
     assert users._tick == before[1]
 
 
+@pytest.mark.parametrize("most_users", [4096, 2])
+def test_users_are_counted_from_the_first_of_the_simulator_given(
+    coin_users: Maker, monkeypatch: pytest.MonkeyPatch, most_users: int
+) -> None:
+    monkeypatch.setattr(recording, "MOST_USERS", most_users)
+    log = record(coin_users(3, first_user=4))
+    assert np.unique(log.column("episode_id") // 1000).tolist() == [4, 5, 6]
+
+
 @pytest.mark.parametrize("offer", ["catalogue", "candidates", "fresh"])
 def test_a_log_on_disk_equals_the_one_in_memory(
     coin_users: Maker, tmp_path: Path, offer: str

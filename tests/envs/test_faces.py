@@ -1,15 +1,17 @@
 """One user in Gymnasium, many in a vector environment, many under stable-baselines3."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import VecMonitor
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 import rlrec.envs
 from rlrec.envs import SlateEnv, SlateVectorEnv, describe_environments, make_users
@@ -163,8 +165,37 @@ def test_sb3_learns_and_evaluates_on_the_users() -> None:
     assert 0 <= mean <= 20
 
 
-def test_the_faces_lead_to_their_simulator() -> None:
-    for face in (gym.make_vec(ENV_ID, num_envs=2), make_users(ENV_ID, 2)):
-        assert isinstance(simulator_of(face), rlrec.envs.UserSimulator)
-    with pytest.raises(TypeError, match="got str"):
-        simulator_of("users")
+def single_user() -> gym.Env[Any, Any]:
+    return gym.make(ENV_ID, max_episode_steps=7)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: gym.make_vec(ENV_ID, num_envs=2),
+        lambda: RecordEpisodeStatistics(gym.make_vec(ENV_ID, num_envs=2)),
+        lambda: make_users(ENV_ID, 2),
+        lambda: VecMonitor(make_users(ENV_ID, 2)),
+        single_user,
+        lambda: DummyVecEnv([single_user]),
+        lambda: DummyVecEnv([lambda: Monitor(single_user())]),
+        lambda: SyncVectorEnv([single_user]),
+    ],
+)
+def test_the_faces_lead_to_their_simulator(make: Callable[[], Any]) -> None:
+    users = make()
+    users.reset()
+    simulator = simulator_of(users)
+    assert isinstance(simulator, rlrec.envs.UserSimulator)
+    assert (simulator.latent_state()["budget"] > 0).all()  # it is the one that was reset
+
+
+def test_a_vector_of_several_environments_has_no_one_simulator() -> None:
+    with pytest.raises(TypeError, match=r"DummyVecEnv of 2 environments; rlrec\.make_users"):
+        simulator_of(DummyVecEnv([single_user, single_user]))
+
+
+@pytest.mark.parametrize("users", ["users", gym.Env()])
+def test_what_has_no_simulator_is_refused(users: Any) -> None:
+    with pytest.raises(TypeError, match=f"got {type(users).__name__}"):
+        simulator_of(users)

@@ -1,5 +1,6 @@
 import logging
 import math
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from rlrec.arrays import Bools, Floats, Ints, Observations
 from rlrec.data.catalogue import Catalogue
+from rlrec.envs import MyopicOracle, make_simulator
 from rlrec.errors import ConfigError, DataError, SlateError, UnknownNameError
 from rlrec.evaluation import RolloutResults, rollout
 from rlrec.policy import RandomPolicy
@@ -33,6 +35,7 @@ class Patient:
     slate_size = SLATE_SIZE
     n_choices = N_ITEMS
     response_channels = ("click", "minutes")
+    first_user = 0
 
     def __init__(
         self,
@@ -61,9 +64,11 @@ class Patient:
         return self.user_ids
 
     def with_users(self, n_users: int, first_user: int = 0) -> Self:
-        return type(self)(
+        users = type(self)(
             n_users, self.luck, self.time_limit, self.catalogue, self.candidates, self.keys
         )
+        users.first_user = first_user
+        return users
 
     def reset(self, seed: int) -> Observations:
         self.seed = seed
@@ -373,3 +378,12 @@ def test_rollout_refuses_arguments_out_of_range() -> None:
 def test_a_policy_with_slates_of_another_size_is_named() -> None:
     with pytest.raises(SlateError, match=r"policy 'three' .* shape \(3, 2\) .* got \(3, 3\)"):
         rollout({"three": Showing([1, 0, 2])}, Patient(), 3, 0)
+
+
+def test_users_are_counted_from_the_first_of_the_simulator_given() -> None:
+    make = partial(make_simulator, "rlrec/InterestEvolution-v0", n_items=20, max_steps=40)
+    policies = {"best": MyopicOracle()}
+    every = rollout(policies, make(1), 7, seed=3)["best"]
+    later = rollout(policies, make(2, first_user=4), 3, seed=3)["best"]
+    np.testing.assert_array_equal(later.returns, every.returns[4:])
+    assert (later.returns != every.returns[:3]).any()
