@@ -97,14 +97,19 @@ class PlanningReference(_Oracle):
     def fit(
         cls, simulator: UserSimulator, n_users: int = 500, seed: int = 0, rounds: int = 8
     ) -> Self:
-        """Return the rule with the price that earns most, at or below its fixed point.
+        """Return the rule with the best price found, at or below its fixed point.
+
+        First the fixed point is searched: the price that equals the return of its own rule divided
+        by the budget. From there the price goes down by steps of factor 0.7 while the same users
+        return more, or until it is 0.001 or less; the price before the first step that does not
+        pay is taken. Nothing above the fixed point, between steps or beyond that step is tried.
 
         Args:
             simulator: The environment; users of its own are made, it is left as it is.
-            n_users: Simulated users a round.
+            n_users: Simulated users a round and a step.
             seed: Seed of these users.
-            rounds: At most so many rounds with a fifth of the users, until the price moves by less
-                than 3 %, then with all, until it moves by less than 0.5 %.
+            rounds: To the fixed point: at most so many with a fifth of the users, until the price
+                moves by less than 3 %, then with all, until it moves by less than 0.5 %.
         """
         price = cls._fixed_point(simulator, n_users, seed, rounds)
         users = simulator.with_users(n_users)
