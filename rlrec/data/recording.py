@@ -45,9 +45,9 @@ def record_log(
 ) -> InteractionLog:
     """Let a policy serve simulated users until `n_steps` rows are there.
 
-    All users of the simulator (from its `first_user` on) take part for equally many steps (at the last one only the first
-    of them, where `n_steps` is no multiple). The caller's simulator is left as it was: a copy of it
-    runs, in blocks of users that do not depend on one another.
+    All users of the simulator, from its `first_user` on, take part for equally many steps (at the
+    last one only the first of them, where `n_steps` is no multiple). The caller's simulator is left
+    as it was: a copy of it runs, in blocks of users that do not depend on one another.
 
     Args:
         policy: Whose slates are shown. If it has `bind(simulator)`, that gives the policy to use

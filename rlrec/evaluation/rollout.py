@@ -31,10 +31,10 @@ def rollout(
 ) -> RolloutResults:
     """Play each policy against the same new users, for the first episode of each user.
 
-    All policies meet the same `n_users` users of `seed` with the same random numbers, so returns are
-    paired user by user; they are counted from the `first_user` of `users`. A policy with a method `bind(simulator)` (an oracle that reads the truth)
-    is bound to that simulator first; any other is asked only for users still in their first
-    episode. `users` itself is left as it is.
+    All policies meet the same users of `seed`, counted from the simulator's `first_user`, with the
+    same random numbers, so returns are paired user by user. A policy with a method
+    `bind(simulator)` (an oracle that reads the truth) is bound to that simulator first; any other
+    is asked only for users still in their first episode. `users` itself is left as it is.
 
     Args:
         policies: By name. The chance of a policy that draws depends on `seed` and its name.
