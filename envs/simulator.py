@@ -14,7 +14,7 @@ from rlrec.data.history import History, HistoryShape
 from rlrec.envs.arguments import check_whole_number
 from rlrec.envs.taste import State
 from rlrec.envs.users import Outlook, Users
-from rlrec.errors import SlateError
+from rlrec.errors import ConfigError, SlateError
 from rlrec.seeding import UserStreams
 from rlrec.simulation import SimulatorStep, Space
 from rlrec.slates import repeated_slots
@@ -100,6 +100,11 @@ class UserSimulator:
         return positions * _EPISODES_A_USER + self._episodes
 
     @property
+    def steps(self) -> Ints:
+        """Steps so far in the running episode of each position. Shape (B,)."""
+        return self._steps.copy()
+
+    @property
     def user_ids(self) -> Ints:
         """Who is served at each position. Shape (B,)."""
         persons = self._state.get("person")
@@ -179,16 +184,31 @@ class UserSimulator:
             self._steps.copy(),
             copy.deepcopy(self._state),
             self._history.observe(),
+            self.first_user,
         )
 
     def restore(self, snapshot: "Snapshot") -> Observations:
-        """Go back to a snapshot and return the observations of that moment."""
+        """Go back to a snapshot and return the observations of that moment.
+
+        Raises:
+            ConfigError: The snapshot is one of other users.
+        """
+        if (snapshot.n_users, snapshot.first_user) != (self.n_users, self.first_user):
+            raise ConfigError(
+                f"a snapshot of {snapshot.n_users} users from user {snapshot.first_user} on cannot "
+                f"be restored in a simulator of {self.n_users} users from user {self.first_user} on"
+            )
         self._streams = UserStreams(snapshot.seed, self.first_user)
         self._tick = snapshot.tick
         self._episodes[:] = snapshot.episodes
         self._steps[:] = snapshot.steps
         self._state = copy.deepcopy(snapshot.state)
         self._history.restore(snapshot.history)
+        return self._observe()
+
+    def observe(self) -> Observations:
+        """Return what may be seen now, arrays with a leading axis of B."""
+        self._running()
         return self._observe()
 
     def choice_probabilities(self, slates: Ints) -> Floats:
@@ -273,6 +293,12 @@ class Snapshot(NamedTuple):
     steps: Ints
     state: State
     history: dict[str, NDArray[Any]]
+    first_user: int = 0
+
+    @property
+    def n_users(self) -> int:
+        """B."""
+        return len(self.episodes)
 
 
 SimulatorFactory = Callable[..., UserSimulator]

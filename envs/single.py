@@ -30,23 +30,21 @@ class SlateEnv(gym.Env[SingleObservation, NDArray[np.int64]]):
         self.observation_space = observation_space(simulator)  # type: ignore[assignment]
         self.action_space = action_space(simulator)
         self.render_mode = None
-        self._started = False
-        self._is_fresh = False
-        self._next: Observations = {}
+        self._episode: int | None = None  # the one `reset` returned last
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[SingleObservation, dict[str, Any]]:
         """Start a visit: the first under `seed`, or without a seed the next one."""
         super().reset(seed=seed)
-        if seed is not None or not self._started:
+        if seed is not None or self._episode is None:
             drawn = int(self.np_random.integers(2**31)) if seed is None else seed
             observations = self.simulator.reset(drawn)
-        elif self._is_fresh:  # the simulator has replaced the user that left
-            observations = self._next
+        elif self._is_replaced():
+            observations = self.simulator.observe()
         else:
             observations = self.simulator.next_episode(np.zeros(1, np.int64))
-        self._started, self._is_fresh = True, False
+        self._episode = int(self.simulator.episode_ids[0])
         return _first(observations), {"user_id": int(self.simulator.user_ids[0])}
 
     def step(
@@ -55,9 +53,7 @@ class SlateEnv(gym.Env[SingleObservation, NDArray[np.int64]]):
         """Show one slate (K,)."""
         user_id = int(self.simulator.user_ids[0])
         step = self.simulator.step(np.asarray(action)[None])
-        self._is_fresh = bool(step.finished.size)
-        self._next = step.observations
-        seen = step.final_observations if self._is_fresh else step.observations
+        seen = step.final_observations if step.finished.size else step.observations
         info = {
             "response": step.responses[0],
             "blank_slots": int(step.blank_slots[0]),
@@ -65,6 +61,11 @@ class SlateEnv(gym.Env[SingleObservation, NDArray[np.int64]]):
         }
         reward = float(step.rewards[0])
         return _first(seen), reward, bool(step.terminated[0]), bool(step.truncated[0]), info
+
+    def _is_replaced(self) -> bool:
+        """Return whether the simulator has begun an episode that `reset` has not returned yet."""
+        is_new = self.simulator.episode_ids[0] != self._episode
+        return bool(is_new and self.simulator.steps[0] == 0)
 
 
 def _first(observations: Observations) -> SingleObservation:

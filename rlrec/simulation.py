@@ -87,7 +87,11 @@ class Simulator(Protocol):
         ...
 
     def restore(self, snapshot: Any) -> Observations:
-        """Go back to a snapshot and return the observations of that moment."""
+        """Go back to a snapshot of the same users and return the observations of that moment.
+
+        Raises:
+            ConfigError: The snapshot is one of other users.
+        """
         ...
 
     def choice_probabilities(self, slates: Ints) -> Floats:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from rlrec.arrays import Bools, Ints
 from rlrec.data.history import HISTORY_KEYS
 from rlrec.data.log_columns import OBSERVED_KEYS
-from rlrec.envs.simulator import UserSimulator
-from rlrec.errors import SlateError
+from rlrec.envs.simulator import Snapshot, UserSimulator
+from rlrec.errors import ConfigError, SlateError
 from rlrec.simulation import Space
 from rlrec.testing.traces import (
     SEED,
@@ -186,7 +186,7 @@ def check_arrays_are_detached(make: SimulatorMaker) -> None:
 
 
 def check_snapshots_replay(make: SimulatorMaker) -> None:
-    """`restore` goes back exactly, again and again, also in a simulator made anew."""
+    """`restore` goes back exactly, again and again, in any simulator of the same users only."""
     simulator = make(_USERS, 0)
     slates = any_slates(simulator, 2 * n_steps_of(make, 1))
     half = len(slates) // 2
@@ -202,6 +202,8 @@ def check_snapshots_replay(make: SimulatorMaker) -> None:
         for name in ("responses", "rewards", "terminated", "truncated", "episode_ids"):
             claim = f"a restored snapshot must replay exactly: {name}"
             assert_same_array(getattr(rest, name), getattr(whole, name)[half:], claim)
+    for n_users, first_user in ((_USERS - 1, 0), (_USERS, 1)):
+        _check_not_restored(make(n_users, first_user), moment)
 
 
 def check_wrong_slates_are_refused(make: SimulatorMaker) -> None:
@@ -303,6 +305,14 @@ def _spoil(arrays: list[NDArray[Any]]) -> None:
     for array in arrays:
         assert array.flags.writeable, "returned arrays must be the caller's own, writeable"
         array[...] = _SPOILED
+
+
+def _check_not_restored(simulator: UserSimulator, moment: Snapshot) -> None:
+    try:
+        simulator.restore(moment)
+    except ConfigError:
+        return
+    raise AssertionError("a snapshot of other users must not be restored, but raise a ConfigError")
 
 
 def _check_refused(simulator: UserSimulator, slates: NDArray[Any], words: str) -> None:

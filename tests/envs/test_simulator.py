@@ -8,7 +8,7 @@ import pytest
 
 from rlrec.arrays import Ints
 from rlrec.envs import UserSimulator, make_simulator
-from rlrec.errors import SlateError
+from rlrec.errors import ConfigError, SlateError
 from rlrec.simulation import Simulator, simulator_of
 
 ENV_ID = "rlrec/InterestEvolution-v0"
@@ -157,6 +157,28 @@ def test_snapshots_of_fresh_documents_hold_the_offer() -> None:
     again = simulator.step(slates(6))
     for key, array in expected.observations.items():
         np.testing.assert_array_equal(again.observations[key], array)
+
+
+@pytest.mark.parametrize(("n_users", "first_user"), [(5, 0), (6, 2)])
+def test_a_snapshot_of_other_users_is_refused(n_users: int, first_user: int) -> None:
+    simulator = users(6)
+    simulator.reset(1)
+    other = simulator.with_users(n_users, first_user)
+    other.reset(2)
+    before = other.latent_state()
+    words = rf"of 6 users from user 0 on cannot .* of {n_users} users from user {first_user} on"
+    with pytest.raises(ConfigError, match=words):
+        other.restore(simulator.snapshot())
+    np.testing.assert_array_equal(other.latent_state()["budget"], before["budget"])
+
+
+def test_what_may_be_seen_now_is_what_the_last_step_gave() -> None:
+    simulator = users(6)
+    simulator.reset(1)
+    step = simulator.step(slates(6))
+    assert simulator.steps.tolist() == [1] * 6
+    for key, array in simulator.observe().items():
+        np.testing.assert_array_equal(array, step.observations[key])
 
 
 def test_the_card_says_what_is_assumed() -> None:

@@ -96,6 +96,15 @@ class KeepsShallowSnapshots(UserSimulator):
         return super().snapshot()._replace(state=self._state)
 
 
+class RestoresOtherUsers(UserSimulator):
+    def restore(self, snapshot: Snapshot) -> Observations:
+        episodes = np.resize(snapshot.episodes, self.n_users)
+        mine = snapshot._replace(first_user=self.first_user, episodes=episodes)
+        if self.n_users == len(snapshot.steps):
+            return super().restore(mine)
+        return self.reset(snapshot.seed)
+
+
 class AcceptsAnySlate(UserSimulator):
     def _checked(self, slates: Ints) -> Ints:
         return np.clip(np.asarray(slates), 0, self.n_choices - 1).astype(np.int64)
@@ -164,6 +173,7 @@ BROKEN: list[tuple[type[UserSimulator], Callable[[SimulatorMaker], None], str]] 
     (LendsItsArrays, simulators.check_arrays_are_detached, "earlier arrays"),
     (LendsItsState, simulators.check_arrays_are_detached, "earlier arrays"),
     (KeepsShallowSnapshots, simulators.check_snapshots_replay, "snapshot"),
+    (RestoresOtherUsers, simulators.check_snapshots_replay, "of other users"),
     (AcceptsAnySlate, simulators.check_wrong_slates_are_refused, "must raise a SlateError"),
     (StepsBeforeRefusing, simulators.check_wrong_slates_are_refused, "leave the users"),
     (DrawsGlobally, simulators.check_global_generators_are_left_alone, r"np\.random"),
