@@ -86,17 +86,25 @@ def make_users(env_id: str, n_users: int, seed: int = 0, **arguments: Any) -> "S
 def register(entry: EnvironmentEntry) -> None:
     """Add an environment to Gymnasium's registry and to ours."""
     _ENTRIES[entry.env_id] = entry
-
-    def make_single(render_mode: str | None = None, **arguments: Any) -> SlateEnv:
-        return SlateEnv(make_simulator(entry.env_id, 1, **arguments))
-
-    def make_vector(
-        num_envs: int = 1, render_mode: str | None = None, **arguments: Any
-    ) -> SlateVectorEnv:
-        return SlateVectorEnv(make_simulator(entry.env_id, num_envs, **arguments))
-
     if entry.env_id not in gym.registry:
-        gym.register(id=entry.env_id, entry_point=make_single, vector_entry_point=make_vector)
+        gym.register(
+            id=entry.env_id,
+            entry_point=f"{__name__}:make_single_env",  # by name, for a spec must go into JSON
+            vector_entry_point=f"{__name__}:make_vector_env",
+            kwargs={"env_id": entry.env_id},
+        )
+
+
+def make_single_env(env_id: str, render_mode: str | None = None, **arguments: Any) -> SlateEnv:
+    """Return one user as a Gymnasium environment; `gym.make` calls it."""
+    return SlateEnv(make_simulator(env_id, 1, **arguments))
+
+
+def make_vector_env(
+    env_id: str, num_envs: int = 1, render_mode: str | None = None, **arguments: Any
+) -> SlateVectorEnv:
+    """Return users as a Gymnasium vector environment; `gym.make_vec` calls it."""
+    return SlateVectorEnv(make_simulator(env_id, num_envs, **arguments))
 
 
 register(

@@ -1,5 +1,6 @@
 """Environments by name, and what is said to wrong names and arguments."""
 
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -30,6 +31,13 @@ def test_the_arguments_of_an_environment_are_told_with_their_defaults() -> None:
 
 def test_every_environment_is_known_to_gymnasium() -> None:
     assert {entry.env_id for entry in describe_environments()} <= set(gym.registry)
+
+
+@pytest.mark.parametrize("make", [gym.make, partial(gym.make_vec, num_envs=2)])
+def test_the_spec_of_an_environment_goes_through_json(make: Any) -> None:
+    spec = make(ENV_ID, n_items=20, slate_size=2).spec
+    again = gym.envs.registration.EnvSpec.from_json(spec.to_json())
+    assert make(again).unwrapped.simulator.arguments["n_items"] == 20
 
 
 def test_an_unknown_environment_gives_the_nearest_name() -> None:
