@@ -70,19 +70,31 @@ class SlateVecEnv(VecEnv):
         """Do nothing: there is nothing to close."""
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """Return an attribute of this environment once for each user asked for."""
-        return [getattr(self, attr_name)] * len(list(self._get_indices(indices)))
+        """Return an attribute, of this environment or its simulator, for each user asked for."""
+        return self._for_each(getattr(self._owner(attr_name), attr_name), indices)
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Set an attribute of this environment, which all users share."""
-        setattr(self, attr_name, value)
+        """Set an attribute where `get_attr` finds it (a new one here); all users share it."""
+        setattr(self._owner(attr_name), attr_name, value)
 
     def env_method(
         self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any
     ) -> list[Any]:
-        """Call a method of the simulator, which answers for all users at once."""
-        return [getattr(self.simulator, method_name)(*args, **kwargs)]
+        """Call a method of this environment, or else of its simulator, once.
+
+        Returns:
+            The answer, which is one for all B users, once for each user asked for.
+        """
+        method = getattr(self._owner(method_name), method_name)
+        return self._for_each(method(*args, **kwargs), indices)
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:
         """Return False for each user asked for: there are no single environments to wrap."""
-        return [False] * len(list(self._get_indices(indices)))
+        return self._for_each(False, indices)
+
+    def _owner(self, name: str) -> Any:
+        """Return who has an attribute: this environment, else its simulator, else this one."""
+        return self.simulator if hasattr(self.simulator, name) and not hasattr(self, name) else self
+
+    def _for_each(self, value: Any, indices: VecEnvIndices) -> list[Any]:
+        return [value] * len(list(self._get_indices(indices)))

@@ -7,9 +7,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from rlrec.arrays import Bools, Floats, Ints
+from rlrec.arrays import Bools, Floats, Ints, Observations
 from rlrec.envs.simulator import UserSimulator
 from rlrec.envs.spaces import action_space, observation_space
+from rlrec.errors import ConfigError
 
 BatchedObservation = dict[str, NDArray[Any]]
 
@@ -18,8 +19,10 @@ class SlateVectorEnv(VectorEnv[BatchedObservation, NDArray[np.int64], NDArray[An
     """B users stepped together; `gym.make_vec` returns it.
 
     Users whose episode ends are replaced in the same step. `info` holds `response` (B, K, R),
-    `blank_slots` (B,) and, where episodes ended, `final_obs` (arrays with a leading axis of B; rows
-    of users who go on are zero) with its mask `_final_obs`.
+    `blank_slots` (B,) and `user_id` (B,) of the step, also for users whose episode ended in it.
+    Where episodes ended it holds what Gymnasium's mode SAME_STEP promises: `final_obs`, an object
+    array (B,) of the last observation of each finished user and None for the others, and
+    `final_info`, their `info`. Each `key` has its mask `_key` (B,).
 
     Args:
         simulator: Simulator of B users.
@@ -40,34 +43,87 @@ class SlateVectorEnv(VectorEnv[BatchedObservation, NDArray[np.int64], NDArray[An
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[BatchedObservation, dict[str, Any]]:
-        """Start new visits for all: the first under `seed`, or without a seed the next ones."""
-        if isinstance(seed, list):
-            seed = seed[0]
+        """Start new visits: the first of all users under `seed`, or without a seed the next ones.
+
+        Args:
+            seed: One seed for all.
+            options: `reset_mask`, a boolean array (B,), starts the next visit of only those users.
+
+        Raises:
+            ConfigError: `seed` is a list, or `reset_mask` has another shape or type, is all False,
+                or comes with a seed or before the first reset.
+        """
+        if isinstance(seed, (list, tuple, np.ndarray)):
+            raise ConfigError(
+                f"seed must be one whole number, got {seed!r}: under one seed each user has "
+                "random numbers of its own already"
+            )
+        begun = np.ones(self.num_envs, bool)
+        if options is not None and "reset_mask" in options:
+            begun = self._checked_mask(options["reset_mask"], seed)
         super().reset(seed=seed)
         if seed is not None or not self._started:
             drawn = int(self.np_random.integers(2**31)) if seed is None else seed
             observations = self.simulator.reset(drawn)
         else:
-            observations = self.simulator.next_episode(np.arange(self.num_envs))
+            observations = self.simulator.next_episode(np.flatnonzero(begun))
         self._started = True
-        return dict(observations), {}
+        user_ids = np.where(begun, self.simulator.user_ids, 0)
+        return dict(observations), _masked({"user_id": user_ids}, begun)
 
     def step(
         self, actions: NDArray[np.int64]
     ) -> tuple[BatchedObservation, Floats, Bools, Bools, dict[str, Any]]:
         """Show slates (B, K)."""
+        user_ids = self.simulator.user_ids
         step = self.simulator.step(np.asarray(actions))
-        info: dict[str, Any] = {"response": step.responses, "blank_slots": step.blank_slots}
+        told: dict[str, NDArray[Any]] = {
+            "response": step.responses,
+            "blank_slots": step.blank_slots,
+            "user_id": user_ids,
+        }
+        info = _masked(told, np.ones(self.num_envs, bool))
         if step.finished.size:
-            info["final_obs"] = {
-                key: _spread(array, step.finished, self.num_envs)
-                for key, array in step.final_observations.items()
+            last: dict[str, Any] = {
+                "final_obs": _one_by_one(step.final_observations, step.finished, self.num_envs),
+                "final_info": _of_finished(told, step.terminated | step.truncated),
             }
-            info["_final_obs"] = step.terminated | step.truncated
+            info |= _masked(last, step.terminated | step.truncated)
         return dict(step.observations), step.rewards, step.terminated, step.truncated, info
 
+    def _checked_mask(self, mask: Any, seed: Any) -> Bools:
+        expected = (self.num_envs,)
+        if not isinstance(mask, np.ndarray) or mask.shape != expected or mask.dtype != np.bool_:
+            found = f"{mask.dtype} of shape {mask.shape}" if isinstance(mask, np.ndarray) else mask
+            raise ConfigError(f"reset_mask must be a bool array of shape {expected}, got {found}")
+        if not mask.any():
+            raise ConfigError("reset_mask must name at least one user, got only False")
+        if seed is not None or not self._started:
+            raise ConfigError(
+                "reset_mask starts the next visits of some users, which needs an earlier reset of "
+                "all of them and no seed: a seed is one for all users"
+            )
+        return mask
 
-def _spread(values: NDArray[Any], rows: Ints, n_rows: int) -> NDArray[Any]:
-    spread = np.zeros((n_rows, *values.shape[1:]), values.dtype)
-    spread[rows] = values
-    return spread
+
+def _masked(values: dict[str, Any], mask: Bools) -> dict[str, Any]:
+    """Return Gymnasium's form of `info`: each key with a mask of the users it tells about."""
+    info: dict[str, Any] = {}
+    for key, value in values.items():
+        info[key], info[f"_{key}"] = value, mask.copy()
+    return info
+
+
+def _one_by_one(observations: Observations, rows: Ints, n_rows: int) -> NDArray[np.object_]:
+    """Return an array (n_rows,) that holds one observation at each of `rows`, elsewhere None."""
+    single = np.full(n_rows, None, dtype=object)
+    for number, row in enumerate(rows.tolist()):
+        single[row] = {key: array[number] for key, array in observations.items()}
+    return single
+
+
+def _of_finished(values: dict[str, NDArray[Any]], ended: Bools) -> dict[str, Any]:
+    spread = {key: np.zeros_like(array) for key, array in values.items()}
+    for key, array in values.items():
+        spread[key][ended] = array[ended]
+    return _masked(spread, ended)

@@ -83,12 +83,7 @@ def check_vector_face_is_the_simulator(make: SimulatorMaker) -> None:
         assert_same_array(truncated, expected.truncated[number], "truncated")
         assert_same_array(info["response"], expected.responses[number], "info['response']")
         assert_same_array(info["blank_slots"], expected.blank_slots[number], "info['blank_slots']")
-        ended = expected.ended[number]
-        assert ended.any() == ("final_obs" in info), "info['final_obs'] belongs to episode ends"
-        if ended.any():
-            assert_same_array(info["_final_obs"], ended, "info['_final_obs']")
-            last = row_of(expected.final_observations, number)
-            assert_same_observation(info["final_obs"], last, "info['final_obs']")
+        _check_final_of_vector(info, expected, number)
 
 
 def check_sb3_face_is_the_simulator(make: SimulatorMaker) -> None:
@@ -144,6 +139,27 @@ FACE_CHECKS = (
 
 def _of(observations: Observations, number: int, user: int) -> dict[str, NDArray[Any]]:
     return row_of(row_of(observations, number), user)
+
+
+def _check_final_of_vector(info: dict[str, Any], trace: Trace, number: int) -> None:
+    """Compare what Gymnasium's mode SAME_STEP is told at the end of episodes with the trace."""
+    ended = trace.ended[number]
+    for key in ("final_obs", "final_info"):
+        assert ended.any() == (key in info), f"info[{key!r}] belongs to episode ends"
+    if not ended.any():
+        return
+    for key in ("final_obs", "final_info"):
+        assert_same_array(info[f"_{key}"], ended, f"info['_{key}']")
+    for user, last in enumerate(info["final_obs"]):
+        assert (last is not None) == ended[user], (
+            f"info['final_obs'] must be an observation or, of users who go on, None; got {last!r} "
+            f"for user {user}"
+        )
+        if last is not None:
+            seen = _of(trace.final_observations, number, user)
+            assert_same_observation(last, seen, "info['final_obs']")
+    told = info["final_info"]["response"]
+    assert_same_array(told[ended], trace.responses[number, ended], "response in final_info")
 
 
 def _check_final_info(info: dict[str, Any], trace: Trace, number: int, user: int) -> None:
