@@ -165,6 +165,20 @@ class ItemScorer(nn.Module):
         self.nothing_bias = nn.Parameter(torch.zeros(1))
         self.base = _two_layers(sum(sizes), hidden, 1) if has_base else None
         self.linear_base = nn.Linear(sizes[1], 1) if has_base and sizes[1] else None
+        # All items start equal: differences drawn at random would first have to be unlearned.
+        for last in (self.query[-1], self.item_bias):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def base_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that shift all scores of a state alike."""
+        parts = [part for part in (self.base, self.linear_base) if part is not None]
+        return [parameter for part in parts for parameter in part.parameters()]
+
+    def comparing_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that set items apart."""
+        shifting = {id(parameter) for parameter in self.base_parameters()}
+        return [p for p in self.parameters() if id(p) not in shifting]
 
     def forward(self, observations: TensorDict) -> Scores:
         """Return the scores of a batch of users."""

@@ -47,6 +47,9 @@ class SlateQConfig:
     log_share: float = 0.5
     """Part of each batch of `learn` that comes from the log, if there is one, in 0..1: it keeps
     showing what the agent no longer tries."""
+    comparing_rate: float = 0.1
+    """Factor of the step size for what sets items apart in the values. Returns vary by far more
+    than what one item changes, so this is learned slowly, as an average over many steps."""
     batch_size: int = 256
     """Transitions an update, 1 or more."""
     buffer_size: int = 100_000
@@ -141,8 +144,15 @@ class SlateQPolicy(BasePolicy):
         self.target.load_state_dict(self.values.state_dict())
         self.target.requires_grad_(False)
         self.choice = scorer(has_base=False)  # a shift of all scores cancels in the softmax
-        learned = [*self.values.parameters(), *self.choice.parameters()]
-        self.optimizer = torch.optim.Adam(learned, lr=lr_schedule(1), fused=True)
+        self.optimizer = torch.optim.Adam(
+            [
+                {"params": self.values.base_parameters(), "share": 1.0},
+                {"params": self.values.comparing_parameters(), "share": config.comparing_rate},
+                {"params": list(self.choice.parameters()), "share": 1.0},
+            ],
+            lr=lr_schedule(1),
+            fused=True,
+        )
 
     def best_slates(
         self, net: ItemScorer, observations: TensorDict, rounds: int
@@ -310,7 +320,7 @@ class SlateQ(OffPolicyAlgorithm):
 
     def _set_rate(self, share: float) -> None:
         for group in self.policy.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * share
+            group["lr"] = self.config.learning_rate * group["share"] * share
 
     def remember(self, log: InteractionLog) -> LoggedTransitions:
         """Keep a log's transitions for the updates of `learn` (`pretrain` does it by itself).
@@ -348,7 +358,7 @@ class SlateQ(OffPolicyAlgorithm):
         values = policy.values(batch.observations)
         shown = values.of_slates(batch.slates)
         chosen = _at(batch.choices, shown, policy.null_value(values))
-        value_loss = F.smooth_l1_loss(chosen, targets / config.value_scale)
+        value_loss = F.mse_loss(chosen, targets / config.value_scale)
         choice = policy.choice(batch.observations)
         logits = blank_repeats(choice.of_slates(batch.slates), batch.slates)
         options = torch.cat([logits, choice.nothing[:, None]], dim=1)

@@ -336,6 +336,11 @@ def _estimates(model: FittedUsersModel) -> list[Assumption]:
             f"{model.n_persons:,} persons, {model.catalogue.n_items:,} items",
             f"from {figures.n_ratings:,} ratings; items with {settings.min_item_ratings} or more",
         ),
+        line(
+            "open features of an item",
+            "average rating and number of ratings, besides its topics",
+            f"from the {len(model.populations['train']):,} persons of the population train",
+        ),
         line("attraction", f"{settings.factors} factors (ALS)", "from what persons chose to rate"),
         line(
             "fit of attraction",

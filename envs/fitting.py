@@ -34,6 +34,7 @@ _MOST_CHOICES = 20_000  # more would not move the scale's second decimal
 _N_ALTERNATIVES = 99
 _CALIBRATION_SLATES = 20_000
 _N_STEPS = 5
+_PRIOR_RATINGS = 5  # of average height, added to those of each item
 _BLOCK = 1_000  # choices scored at once: bounds memory
 
 _logger = logging.getLogger(__name__)
@@ -78,7 +79,9 @@ def fit_users(
         progress: Told (steps done, steps in all).
 
     Returns:
-        The model, with its figures of fit.
+        The model, with its figures of fit. Its catalogue has two features more than that of the
+        ratings: the average rating and the number of ratings of each item, by persons of the
+        population train, as any site shows them.
 
     Raises:
         ConfigError: A setting is out of range.
@@ -154,7 +157,7 @@ def _fit(known: _Known, settings: FitSettings, counter: _Counter) -> FittedUsers
     judgement = _judge(known, settings, rng, counter)
     models = _models(known.matrix, settings, counter)
     draft = FittedUsersModel(
-        catalogue=known.catalogue,
+        catalogue=_with_open_ratings(known, populations["train"]),
         person_ids=known.person_ids,
         populations=populations,
         person_factors=models.choices.user_factors,
@@ -208,6 +211,23 @@ def _catalogue_part(catalogue: Catalogue, items: Ints) -> Catalogue:
         topic_names=catalogue.topic_names,
         titles=tuple(catalogue.titles[item] for item in items) if catalogue.titles else (),
     )
+
+
+def _with_open_ratings(known: _Known, persons: Ints) -> Catalogue:
+    """Return the catalogue with what these persons' ratings openly say of each item.
+
+    Two more features, each with mean 0 and spread 1: the average rating, drawn towards the mean of
+    all by a few ratings of that height, and the logarithm of the number of ratings.
+    """
+    matrix = known.matrix[persons]
+    counts = np.bincount(matrix.indices, minlength=known.matrix.shape[1])
+    sums = np.bincount(matrix.indices, weights=matrix.data, minlength=known.matrix.shape[1])
+    mean = sums.sum() / counts.sum()
+    averages = (sums + _PRIOR_RATINGS * mean) / (counts + _PRIOR_RATINGS)
+    columns = np.column_stack([averages, np.log1p(counts)])
+    spread = np.maximum(columns.std(axis=0), 1e-12)  # all alike: the column is 0
+    scaled = ((columns - columns.mean(axis=0)) / spread).astype(np.float32)
+    return replace(known.catalogue, features=np.hstack([known.catalogue.features, scaled]))
 
 
 def _populations(
