@@ -34,8 +34,8 @@ class ItemEncoder(nn.Module):
     """Maps each item on offer to a vector.
 
     It is a linear map of what is known of the item: features and factors in a catalogue, features
-    of a fresh document. Where nothing is known, each catalogue item has a vector of its own that is
-    learned from zero.
+    of a fresh document. Where nothing is known, each item has a vector of its own, drawn at random
+    (at zero nothing would ever be learned, since what reads it starts at zero).
     """
 
     def __init__(self, space: spaces.Dict, n_choices: int, items: ItemKnowledge, size: int) -> None:
@@ -49,7 +49,8 @@ class ItemEncoder(nn.Module):
             n_known = known.shape[1]
         self.register_buffer("known", torch.from_numpy(known), persistent=False)
         self.known: Tensor
-        self.own = None if n_known else nn.Parameter(torch.zeros(n_choices, size))
+        own = None if n_known else torch.randn(n_choices, size) / size**0.5
+        self.own = None if own is None else nn.Parameter(own)
         self.project = nn.Linear(n_known, size) if n_known else None
 
     def forward(self, observations: TensorDict) -> Tensor:
@@ -166,9 +167,8 @@ class ItemScorer(nn.Module):
         self.base = _two_layers(sum(sizes), hidden, 1) if has_base else None
         self.linear_base = nn.Linear(sizes[1], 1) if has_base and sizes[1] else None
         # All items start equal: differences drawn at random would first have to be unlearned.
-        for last in (self.query[-1], self.item_bias):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+        for parameter in (*self.query[-1].parameters(), *self.item_bias.parameters()):
+            nn.init.zeros_(parameter)
 
     def base_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that shift all scores of a state alike."""

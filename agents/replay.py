@@ -79,6 +79,13 @@ class SlateReplayBuffer(DictReplayBuffer):
         self.choices[self.pos] = choices_of(next_obs[_SHOWN_RESPONSE])
         super().add(obs, next_obs, *args, **kwargs)
 
+    def cut_off(self) -> None:
+        """End the running visits as at a time limit: what is added next are other ones."""
+        if self.full or self.pos:
+            newest = (self.pos - 1) % self.buffer_size
+            self.timeouts[newest] = np.where(self.dones[newest] == 0, 1, self.timeouts[newest])
+            self.dones[newest] = 1
+
     def sample_slates(self, batch_size: int, rng: np.random.Generator) -> SlateBatch:
         """Return transitions of `n_steps` steps drawn uniformly with replacement.
 

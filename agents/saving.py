@@ -45,6 +45,7 @@ def save_agent(folder: Path, agent: "SlateQ") -> None:
         **_meets(agent),
         "n_pretraining_updates": agent.n_pretraining_updates,
         "num_timesteps": agent.num_timesteps,
+        "exploration": agent.exploration,
         "seed": agent.seed,
     }
     _write(folder, agent, state, arrays, _USE)
@@ -58,7 +59,9 @@ def load_agent(
     catalogue: Catalogue | None,
 ) -> Agent:
     """Return a saved agent over users `env`."""
-    saved = _read(folder, _USE, agent_class, ("seed", "n_pretraining_updates"))
+    saved = _read(
+        folder, _USE, agent_class, ("seed", "n_pretraining_updates", "num_timesteps", "exploration")
+    )
     config = _config(folder, saved)
     env = maybe_make_env(env, 0) if isinstance(env, str) else env
     if env is not None:
@@ -75,7 +78,8 @@ def load_agent(
     _check_catalogue(folder, saved, agent)
     agent.policy.load_state_dict(_tensors(folder, arrays, agent))
     agent.n_pretraining_updates = saved.state["n_pretraining_updates"]
-    agent.exploration = config.exploration_end
+    agent.num_timesteps = saved.state["num_timesteps"]
+    agent.exploration = saved.state["exploration"]
     return agent
 
 
@@ -102,7 +106,12 @@ def save_training(folder: Path, agent: "SlateQ") -> None:
         "exploration": agent.exploration,
         "sampler": json.dumps(agent._sampler.bit_generator.state),
         "replay": {"pos": replay.pos, "full": replay.full},
-        "users": {"seed": moment.seed, "tick": moment.tick, "next_seed": users._seed},
+        "users": {
+            "seed": moment.seed,
+            "tick": moment.tick,
+            "first_user": moment.first_user,
+            "next_seed": users._seed,
+        },
     }
     _write(folder, agent, state, arrays, _TRAINING)
 
@@ -123,6 +132,7 @@ def load_training(folder: Path, agent: "SlateQ") -> None:
         arrays["steps"],
         _under(arrays, "state"),
         _under(arrays, "history"),
+        state["users"]["first_user"],
     )
     users.simulator.restore(moment)
     users._seed = state["users"]["next_seed"]

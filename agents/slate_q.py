@@ -10,11 +10,13 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import maybe_make_env
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, PyTorchObs, Schedule
 from stable_baselines3.common.utils import polyak_update
+from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,11 +28,13 @@ from rlrec.agents.slate_value import best_slates, blank_repeats
 from rlrec.arrays import Floats, Floats32, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
-from rlrec.errors import ConfigError
+from rlrec.errors import CatalogueMismatchError, ConfigError
 from rlrec.policy import RandomPolicy, n_users_of
-from rlrec.slates import SlateDraw
+from rlrec.simulation import simulator_of
+from rlrec.slates import SlateDraw, given_prefix
 
 Progress = Callable[[int, int], None]
+_LEAST_WEIGHT = 1e-12
 _BLOCK = 2048  # users scored at once by `act`
 
 
@@ -82,8 +86,9 @@ class SlateQConfig:
     """Rounds of the slate search in the targets of updates."""
     n_steps: int = 10
     """Steps that `learn` follows before the value of the best slate takes over, 1 or more. Above 1
-    the slates shown in between count as if they were the agent's own, which is nearly so for what
-    it has shown itself; `pretrain` follows a log for one step."""
+    the slates shown in between count as if they were the agent's own. That pulls values towards
+    those of who showed them (the agent a while ago; the logging policy for the logged share), and
+    in return bootstraps less often, which steadies them. `pretrain` follows a log for one step."""
     warmup_share: float = 0.25
     """Part of `pretrain` that learns from returns seen in the log, before bootstrapping."""
     learns_nothing: bool = True
@@ -99,7 +104,7 @@ class SlateQConfig:
 
 _RULES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     (
-        "learning_rate finetuning_rate value_scale updates_per_transition",
+        "learning_rate finetuning_rate comparing_rate value_scale updates_per_transition",
         lambda x: 0 < x < np.inf,
         "be above 0",
     ),
@@ -161,7 +166,9 @@ class SlateQPolicy(BasePolicy):
         choice, values = self.choice(observations), net(observations)
         logits = choice.of_all()
         top = torch.maximum(logits.amax(dim=1), choice.nothing)
-        weights, null_weight = (logits - top[:, None]).exp_(), (choice.nothing - top).exp_()
+        # Not 0, which single precision reaches at a difference of about 100 in logits.
+        weights = (logits - top[:, None]).exp_().clamp_min_(_LEAST_WEIGHT)
+        null_weight = (choice.nothing - top).exp_().clamp_min_(_LEAST_WEIGHT)
         null_value = self.null_value(values)
         return best_slates(
             weights, values.of_all(), null_weight, null_value, self.slate_size, rounds
@@ -185,11 +192,11 @@ class SlateQ(OffPolicyAlgorithm):
 
     The value of a slate is the expectation over what is taken,
     `Q(s, A) = sum of P(i | s, A) q(s, i)` over the items of A and nothing, and q is learned from
-    what was taken: `q(s, i) <- r + discount * (1 - left) * max over A' of Q_slow(s', A')`. The
-    choice probabilities are a conditional logit fitted to the same transitions,
-    `P(i | s, A) = v(s, i) / (v(s, 0) + sum of v(s, j))`. The best slate is exact (parametric
-    search). Taking nothing has a learned value of its own, since it leads to a next state like
-    everything else.
+    what was taken: `q(s, i) <- r + discount * (1 - left) * max over A' of Q_slow(s', A')`, in
+    `learn` over `n_steps` steps. The choice probabilities are a conditional logit fitted to the
+    same transitions, `P(i | s, A) = v(s, i) / (v(s, 0) + sum of v(s, j))`. The best slate is found
+    by parametric search in a few rounds, each of which can only raise its value. Taking nothing has
+    a learned value of its own, since it leads to a next state like everything else.
 
     Works with users who take at most one item a slate; of several responses the first counts.
 
@@ -222,7 +229,7 @@ class SlateQ(OffPolicyAlgorithm):
         *,
         item_factors: Floats32 | None = None,
         catalogue: Catalogue | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         tensorboard_log: str | None = None,
         verbose: int = 0,
         device: torch.device | str = "auto",
@@ -273,6 +280,28 @@ class SlateQ(OffPolicyAlgorithm):
         super()._setup_model()
         n_choices = int(self.action_space.nvec[0])  # type: ignore[attr-defined]
         self._random = RandomPolicy(n_choices, self.policy.slate_size)
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        """End the visits in the replay buffer where `learn` is about to start new ones."""
+        resets = args[2] if len(args) > 2 else kwargs.get("reset_num_timesteps", True)
+        if (resets or self._last_obs is None) and isinstance(self.replay_buffer, SlateReplayBuffer):
+            self.replay_buffer.cut_off()
+        return super()._setup_learn(*args, **kwargs)
+
+    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
+        """Go on with other users, who must be offered the same items.
+
+        Raises:
+            CatalogueMismatchError: They are offered another catalogue.
+        """
+        _check_users(env)
+        new, known = _catalogue_of(env), self.catalogue
+        if new is not None and known is not None and new.fingerprint != known.fingerprint:
+            raise CatalogueMismatchError(
+                f"this agent knows the items of catalogue {known.fingerprint}, the users given are "
+                f"offered {new.fingerprint}; make a new agent for them"
+            )
+        super().set_env(env, force_reset)
 
     def pretrain(
         self,
@@ -412,7 +441,7 @@ class SlateQ(OffPolicyAlgorithm):
     def load(  # type: ignore[override]
         cls,
         path: str | Path,
-        env: GymEnv | str | None = None,
+        env: GymEnv | str,
         device: torch.device | str = "auto",
         *,
         catalogue: Catalogue | None = None,
@@ -421,7 +450,7 @@ class SlateQ(OffPolicyAlgorithm):
 
         Args:
             path: The folder.
-            env: Users like those it was made for; they must be given.
+            env: Users like those it was made for.
             device: As in stable-baselines3.
             catalogue: The items; by default that of `env`, if it has one.
 
@@ -458,10 +487,7 @@ class SlateQ(OffPolicyAlgorithm):
         uniform = np.cumsum(self._random.log_probs(observations, slates), axis=1)
         with np.errstate(divide="ignore"):  # a share of 0 or 1
             joint = np.logaddexp(np.log((1.0 - share) * follows), np.log(share) + uniform)
-        above = np.concatenate([np.zeros_like(joint[:, :1]), joint[:, :-1]], axis=1)
-        with np.errstate(invalid="ignore"):  # -inf minus -inf: below an impossible position
-            given: Floats = np.where(np.isneginf(joint), -np.inf, np.minimum(joint - above, 0.0))
-        return given
+        return given_prefix(joint)
 
     def _best(self, observations: Observations) -> Ints:
         self.policy.set_training_mode(False)
@@ -485,11 +511,18 @@ def _check_users(env: Any) -> None:
         raise ConfigError(f"SlateQ shows slates: MultiDiscrete([N] * K), got {offered}")
     if not isinstance(observed, spaces.Dict):
         raise ConfigError(f"SlateQ reads observations by name: a Dict of spaces, got {observed}")
+    if isinstance(env, VecEnv) and unwrap_vec_normalize(env) is not None:
+        raise ConfigError(
+            "SlateQ cannot learn behind VecNormalize: its buffer and logs hold what users were "
+            "really like; use the users without it (values are scaled by `value_scale`)"
+        )
 
 
 def _catalogue_of(env: Any) -> Catalogue | None:
-    simulator = getattr(getattr(env, "unwrapped", env), "simulator", None)
-    return getattr(simulator, "catalogue", None)
+    try:
+        return simulator_of(env).catalogue
+    except TypeError:  # users of another package
+        return None
 
 
 def _at(choices: Tensor, shown: Tensor, nothing: Tensor) -> Tensor:

@@ -188,6 +188,7 @@ MOOD_CONFIG = SlateQConfig(
     hidden=32,
     item_size=8,
     learning_rate=3e-3,
+    comparing_rate=1.0,
     batch_size=128,
     value_scale=8.0,
     pretraining_target_rate=0.05,

@@ -161,15 +161,21 @@ def test_the_scale_of_item_factors_does_not_matter() -> None:
     )
 
 
-def test_items_of_which_nothing_is_known_learn_vectors_of_their_own() -> None:
-    net = ItemScorer(CATALOGUE, N_ITEMS, ItemKnowledge(), 3, 7, True)
-    seen, slates = observed(CATALOGUE), some_slates(N_ITEMS)
-    assert net(seen).of_all().std(dim=1).max() < 1e-6  # the same for all at first
-    net(seen).of_slates(slates)[:, 0].sum().backward()
-    own = net.items.own
-    assert own is not None and own.grad is not None
-    moved = own.grad.abs().sum(dim=1) > 0
-    assert moved.nonzero().ravel().tolist() == sorted(set(slates[:, 0].tolist()))
+@WORLDS
+def test_items_start_equal_and_learn_to_differ(
+    space: spaces.Dict, n_choices: int, items: ItemKnowledge
+) -> None:
+    torch.manual_seed(0)
+    net, seen = ItemScorer(space, n_choices, items, 8, 16, True), observed(space)
+    assert net(seen).of_all().std(dim=1).max() < 1e-6
+    slates = some_slates(n_choices)
+    wanted = torch.tensor([1.0, 0.0, -1.0]).expand(N_USERS, -1)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
+    for _ in range(200):
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(net(seen).of_slates(slates), wanted).backward()
+        optimizer.step()
+    torch.testing.assert_close(net(seen).of_slates(slates), wanted, atol=0.1, rtol=0.0)
 
 
 @pytest.mark.parametrize("key", ["user", "context", "topic_counts", "history_items"])

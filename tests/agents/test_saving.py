@@ -283,7 +283,7 @@ def test_an_agent_is_no_baseline(saved: Path) -> None:
 
 def test_users_must_be_given(saved: Path) -> None:
     with pytest.raises(ConfigError, match="needs users"):
-        SlateQ.load(saved)
+        SlateQ.load(saved, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -399,6 +399,7 @@ def test_the_card_says_what_is_estimated_and_what_is_assumed(model: FittedUsersM
     status = {line.name: line.status for line in model.card()}
     assert status == {
         "persons and items": "estimated",
+        "open features of an item": "estimated",
         "attraction": "estimated",
         "fit of attraction": "estimated",
         "choice scale": "estimated",

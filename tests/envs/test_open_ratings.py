@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from rlrec.envs import FittedUsersModel
-from rlrec.envs.made_up_ratings import made_up_model
+from rlrec.envs import fit_users
+from rlrec.envs.made_up_ratings import made_up_ratings
 
 
 def test_open_features_follow_the_ratings_of_persons_trained_on() -> None:
-    model: FittedUsersModel = made_up_model()
+    model = fit_users(made_up_ratings())
     averages, counts = model.catalogue.features[:, -2], model.catalogue.features[:, -1]
     for column in (averages, counts):
         assert abs(column.mean()) < 1e-5
