@@ -173,7 +173,7 @@ def test_items_start_equal_and_learn_to_differ(
     optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
     for _ in range(200):
         optimizer.zero_grad()
-        torch.nn.functional.mse_loss(net(seen).of_slates(slates), wanted).backward()
+        torch.nn.functional.mse_loss(net(seen).of_slates(slates), wanted).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     torch.testing.assert_close(net(seen).of_slates(slates), wanted, atol=0.1, rtol=0.0)
 
