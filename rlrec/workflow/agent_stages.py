@@ -12,10 +12,11 @@ from rlrec.errors import ConfigError, nearest_hint
 from rlrec.evaluation import Estimate, rollout
 from rlrec.policy import SlatePolicy
 from rlrec.workflow.config import RunConfig
+from rlrec.workflow.policy_names import file_name
 from rlrec.workflow.progress import Advance
 from rlrec.workflow.run_folder import Results, RunFolder
 from rlrec.workflow.runner import StageContext, stage_seed
-from rlrec.workflow.saved_policies import file_name, run_log, simulator_for, training_users
+from rlrec.workflow.saved_policies import run_log, simulator_for, training_users
 from rlrec.workflow.training_record import Checkpoint, TrainingRecord, best_interactions
 
 Validate = Callable[[SlatePolicy], Estimate]

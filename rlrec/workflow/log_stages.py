@@ -5,14 +5,15 @@ import numpy as np
 from rlrec.baselines import load_baseline
 from rlrec.data import InteractionLog
 from rlrec.policy import SlatePolicy
+from rlrec.workflow.policy_names import file_name
 from rlrec.workflow.run_folder import Results
 from rlrec.workflow.runner import StageContext, stage_seed
 from rlrec.workflow.saved_policies import (
     ORACLE_LOGGER,
-    file_name,
     logging_policy,
     random_policy,
     run_log,
+    simulator_for,
     training_users,
     unfitted,
 )
@@ -42,10 +43,11 @@ def record_log(context: StageContext) -> Results:
 def fit_baselines(context: StageContext) -> Results:
     """Fit every baseline to the log. Files: one folder a baseline."""
     log = run_log(context.folder)
+    catalogue = simulator_for(context.folder, 1).catalogue  # a log may lack its last items
     advance = context.reporter.task("fitting baselines")
     baselines = context.config.baselines
     for number, baseline in enumerate(baselines, start=1):
-        unfitted(baseline).fit(log).save(context.path / file_name(baseline.title))
+        unfitted(baseline).fit(log, catalogue).save(context.path / file_name(baseline.title))
         advance(number, len(baselines))
     return {"fitted": [baseline.title for baseline in baselines]}
 
@@ -64,7 +66,8 @@ def _fit_logging_baseline(context: StageContext) -> None:
         progress=context.reporter.task("recording random slates"),
         policy_name="random",
     )
-    unfitted(settings.baseline).fit(bootstrap).save(context.path / "baseline")
+    model = unfitted(settings.baseline).fit(bootstrap, users.simulator.catalogue)
+    model.save(context.path / "baseline")
     load_baseline(context.path / "baseline")  # a model that cannot be read back fails here
 
 
@@ -82,10 +85,16 @@ def _policy_name(context: StageContext) -> str:
 
 
 def _describe(log: InteractionLog) -> Results:
-    columns = log.columns(("user_id", "episode_id", "reward"))
+    """Return the counts of a log, read in blocks."""
+    users, episodes = np.empty(0, np.int64), np.empty(0, np.int64)
+    rewards = 0.0
+    for block in log.blocks(("user_id", "episode_id", "reward")):
+        users = np.union1d(users, block["user_id"])
+        episodes = np.union1d(episodes, block["episode_id"])
+        rewards += float(block["reward"].sum())
     return {
         "n_rows": log.n_rows,
-        "n_users": len(np.unique(columns["user_id"])),
-        "n_episodes": len(np.unique(columns["episode_id"])),
-        "mean_reward": float(columns["reward"].mean()),
+        "n_users": len(users),
+        "n_episodes": len(episodes),
+        "mean_reward": rewards / log.n_rows,
     }

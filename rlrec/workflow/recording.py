@@ -71,12 +71,14 @@ def _policy(order: LogOrder, users: Any, reporter: Reporter) -> SlatePolicy:
 
 def _fitted_baseline(order: LogOrder, anything: SlatePolicy, reporter: Reporter) -> SlatePolicy:
     seed = stage_seed(order.seed, "bootstrap")
+    users = make_users(order.env_id, order.n_users, seed, **order.arguments)
     log = InteractionLog.record(
         anything,
-        make_users(order.env_id, order.n_users, seed, **order.arguments),
+        users,
         order.n_fit_steps,
         seed=seed,
         progress=reporter.task("recording random slates"),
         policy_name="random",
     )
-    return make_baseline(order.policy).fit(log).softened(order.temperature)
+    catalogue = users.simulator.catalogue  # a log may lack its last items
+    return make_baseline(order.policy).fit(log, catalogue).softened(order.temperature)

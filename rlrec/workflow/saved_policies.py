@@ -15,6 +15,7 @@ from rlrec.workflow.policy_names import (
     PRETRAINED,
     RANDOM,
     REFERENCE,
+    file_name,
 )
 from rlrec.workflow.run_folder import RunFolder
 
@@ -125,8 +126,3 @@ def all_policies(
         simulator_for(folder, 1), config.evaluation.n_reference_users, reference_seed
     )
     return policies
-
-
-def file_name(title: str) -> str:
-    """Return a title as a name for a folder."""
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in title)
