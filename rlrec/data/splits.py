@@ -38,7 +38,7 @@ def leave_one_out(ratings: Ratings, core: int = 5) -> Split:
         ConfigError: `core` is below 3.
         DataError: No timestamps, or nothing is left of the core.
     """
-    events = _events(ratings, np.ones(len(ratings), bool), core)
+    events = _events(ratings, np.ones(len(ratings), bool), core, "ratings")
     from_end = _places_from_end(ratings.user_index[events])
     return _by_time(ratings, events, test=from_end == 0, valid=from_end == 1)
 
@@ -71,7 +71,9 @@ def split_positive_by_time(
             f"test_share and valid_share must be above 0 and sum to less than 1, got "
             f"{test_share!r} and {valid_share!r}"
         )
-    events = _events(ratings, ratings.values >= threshold, core)
+    events = _events(
+        ratings, ratings.values >= threshold, core, f"ratings of at least {threshold:g}"
+    )
     users = ratings.user_index[events]
     from_end = _places_from_end(users)
     n_events = np.bincount(users)[users].astype(np.float64)
@@ -101,7 +103,7 @@ def random_split(n_rows: int, seed: int = 42, train_share: float = 0.8) -> Split
     return Split(order[:n_train], np.empty(0, np.int64), order[n_train:])
 
 
-def _events(ratings: Ratings, counts: Bools, core: int) -> Ints:
+def _events(ratings: Ratings, counts: Bools, core: int, what: str) -> Ints:
     """Return the rows of the core of those that count, by user, time and place in the file."""
     if core < _EVENTS_FOR_THREE_PARTS:
         raise ConfigError(f"core must be 3 or more, so that each part gets an event, got {core!r}")
@@ -110,7 +112,10 @@ def _events(ratings: Ratings, counts: Bools, core: int) -> Ints:
     order = ratings.by_user_and_time()
     events = order[kept[order]]
     if not events.size:
-        raise DataError(f"no item and user with {core} events or more; use a smaller core")
+        raise DataError(
+            f"no items and users with {core} {what} each, of {int(counts.sum()):,} such ratings; "
+            "use another core or threshold"
+        )
     return events
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from rlrec.workflow.policy_names import check_title, check_titles_differ
+
 Count = Annotated[int, Field(ge=1)]
 Sample = Annotated[int, Field(ge=2)]
 """Users over whom a mean gets an interval."""
@@ -16,7 +18,7 @@ Settings = dict[str, Any]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class EnvironmentConfig(_Section):
@@ -39,12 +41,17 @@ class BaselineConfig(_Section):
     """As `rlrec.baselines.make_baseline` knows it."""
     settings: Settings = {}
     label: str | None = None
-    """Name in tables and folders; by default `name`."""
+    """Name in tables and folders, with a letter and at most 80 characters; by default `name`."""
 
     @property
     def title(self) -> str:
         """Name under which results are shown."""
-        return self.label or self.name
+        return self.name if self.label is None else self.label
+
+    @model_validator(mode="after")
+    def _title_is_free(self) -> "BaselineConfig":
+        check_title(self.title)
+        return self
 
 
 Baselines = Annotated[tuple[BaselineConfig, ...], Field(strict=False)]
@@ -55,6 +62,10 @@ class RankingConfig(_Section):
 
     split: Literal["leave_one_out", "positive_by_time"]
     """Which ratings are held out, as in `rlrec.data`."""
+    core: Annotated[int, Field(ge=3)] = 5
+    """Events that each item and each user must have."""
+    threshold: float = 4
+    """Least rating that counts as an event; only for `positive_by_time`."""
     k: Count = 10
     """Length of the ranked lists that are judged."""
     baselines: Baselines | None = None
@@ -68,11 +79,9 @@ class DataConfig(_Section):
     """File or folder in a format that `rlrec.data.load_ratings` tells from the files."""
     columns: Settings = {}
     """Its other arguments, such as the names of columns of a table."""
-    rankings: Annotated[tuple[RankingConfig, ...], Field(strict=False)] = (
-        RankingConfig(split="leave_one_out"),
-        RankingConfig(split="positive_by_time"),
-    )
-    """How well baselines rank held-out ratings; one table each."""
+    rankings: Annotated[tuple[RankingConfig, ...] | None, Field(strict=False)] = None
+    """How well baselines rank held-out ratings; one table each. By default one for each split,
+    or none where the ratings have no timestamps."""
     users: Settings = {}
     """Settings of `rlrec.envs.fit_users`."""
 
@@ -150,10 +159,7 @@ class RunConfig(_Section):
     @field_validator("baselines")
     @classmethod
     def _titles_differ(cls, baselines: tuple[BaselineConfig, ...]) -> tuple[BaselineConfig, ...]:
-        titles = [baseline.title for baseline in baselines]
-        repeated = sorted({title for title in titles if titles.count(title) > 1})
-        if repeated:
-            raise ValueError(f"each baseline needs a label of its own, repeated: {repeated}")
+        check_titles_differ([baseline.title for baseline in baselines])
         return baselines
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """Reading a configuration file: YAML in, a checked `RunConfig` out, errors with line and column."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,6 +17,9 @@ from rlrec.workflow.config import RunConfig
 KeyPath = tuple[str | int, ...]
 Places = dict[KeyPath, str]
 """Where each key of a configuration was written, in words."""
+
+_JSON_KINDS = frozenset(("str", "int", "float", "bool", "null", "seq", "map"))
+_DEEPEST = 50
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -108,13 +112,43 @@ def differences(old: RunConfig, new: RunConfig) -> list[str]:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML in which a key may stand once and 1e-4 is a number, as in YAML 1.2; no aliases."""
+    """Safe YAML that holds what JSON can: finite numbers, text, lists, mappings; no aliases.
+
+    A key may stand once, and 1e-4 is a number, as in YAML 1.2.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, f"nested {_DEEPEST} levels deep", mark)
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(None, None, "aliases (*name) are not taken", mark)
-        return super().compose_node(parent, index)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
+        try:
+            value = super().construct_object(node, deep) if kind in _JSON_KINDS else None
+        except ValueError:  # text that has the form of a number and is none
+            value = math.nan
+        if kind not in _JSON_KINDS or (isinstance(value, float) and not math.isfinite(value)):
+            found = node.value if isinstance(node, yaml.ScalarNode) else f"a {kind}"
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                "a value must be text, a finite number, true, false, null, a list or a mapping, "
+                f"found {found!r:.60} (quotes make it text)",
+                node.start_mark,
+            )
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -168,15 +202,17 @@ def _one_line(error: Exception) -> str:
 
 def _parse_assignment(word: str, option: str) -> tuple[KeyPath, Any]:
     path, equals, text = word.partition("=")
-    keys = tuple(int(key) if key.isdigit() else key for key in path.strip().split("."))
+    keys = tuple(
+        int(key) if re.fullmatch(r"[0-9]{1,9}", key) else key for key in path.strip().split(".")
+    )
     if not equals or not all(str(key) for key in keys):
         raise ConfigError(f"{option} takes key=value, got {word!r}")
     try:
         loader = _StrictLoader(text)
         return keys, loader.get_single_data()
     except yaml.YAMLError as error:
-        problem = str(getattr(error, "problem", error))
-        raise ConfigError(f"{option} {word}: the value is not YAML: {problem}") from None
+        problem = _problem(error) if isinstance(error, yaml.MarkedYAMLError) else _one_line(error)
+        raise ConfigError(f"{option} {word}: {problem}") from None
 
 
 def _set(values: dict[str, Any], keys: KeyPath, value: Any, override: str) -> None:
@@ -203,7 +239,10 @@ def _set(values: dict[str, Any], keys: KeyPath, value: Any, override: str) -> No
 
 def _describe(detail: ErrorDetails, places: Places, source: str) -> str:
     keys = tuple(detail["loc"])
-    at = next((places[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in places), source)
+    at = next((places[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in places), None)
+    if at is None:  # a rule about several keys, or a missing one: an override may have broken it
+        overrides = [place for place in places.values() if place.startswith("--set ")]
+        at = ", ".join(dict.fromkeys([source, *overrides]))
     name = ".".join(map(str, keys))
     if detail["type"] == "extra_forbidden":
         parent = ".".join(map(str, keys[:-1])) or "a configuration"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -12,15 +12,12 @@ from rlrec.data import Ratings, Split, leave_one_out, load_ratings, split_positi
 from rlrec.envs import describe_environments
 from rlrec.errors import ConfigError
 from rlrec.evaluation import evaluate_ranking
-from rlrec.workflow.config import BaselineConfig, DataConfig
+from rlrec.workflow.config import BaselineConfig, DataConfig, RankingConfig
 from rlrec.workflow.run_folder import Results
 from rlrec.workflow.runner import StageContext
 from rlrec.workflow.saved_policies import simulator_for, unfitted
 
-_SPLITS: Mapping[str, Callable[[Ratings], Split]] = {
-    "leave_one_out": leave_one_out,
-    "positive_by_time": split_positive_by_time,
-}
+_BY_DEFAULT = (RankingConfig(split="leave_one_out"), RankingConfig(split="positive_by_time"))
 _METRICS = ("ndcg", "recall", "precision", "hit_rate", "mrr", "map")
 
 
@@ -68,19 +65,42 @@ def ratings_of(data: DataConfig) -> Ratings:
 
 def _rankings(context: StageContext, data: DataConfig, ratings: Ratings) -> Iterator[Results]:
     advance = context.reporter.task("ranking held-out ratings")
+    rankings = _wanted(context, data, ratings)
+    parts = [_matrices(ratings, _split(ratings, ranking)) for ranking in rankings]
     orders = [
-        (ranking, baseline)
-        for ranking in data.rankings
+        (ranking, part, baseline)
+        for ranking, part in zip(rankings, parts, strict=True)
         for baseline in ranking.baselines or context.config.baselines
     ]
-    matrices = {
-        ranking.split: _matrices(ratings, _SPLITS[ranking.split](ratings))
-        for ranking in data.rankings
-    }
-    for number, (ranking, baseline) in enumerate(orders, start=1):
-        metrics = _rank(baseline, *matrices[ranking.split], ranking.k)
-        yield {"split": ranking.split, "baseline": baseline.title, "k": ranking.k, **metrics}
+    for number, (ranking, part, baseline) in enumerate(orders, start=1):
+        metrics = _rank(baseline, *part, ranking.k)
+        yield {"split": _title(ranking), "baseline": baseline.title, "k": ranking.k, **metrics}
         advance(number, len(orders))
+
+
+def _wanted(context: StageContext, data: DataConfig, ratings: Ratings) -> tuple[RankingConfig, ...]:
+    """Return the rankings of the configuration; all are by time."""
+    if data.rankings is None and ratings.timestamps is None:
+        context.reporter.say("    no rankings: the ratings have no timestamps")
+        return ()
+    return _BY_DEFAULT if data.rankings is None else data.rankings
+
+
+def _split(ratings: Ratings, ranking: RankingConfig) -> Split:
+    if ranking.split == "leave_one_out":
+        return leave_one_out(ratings, ranking.core)
+    return split_positive_by_time(ratings, ranking.threshold, ranking.core)
+
+
+def _title(ranking: RankingConfig) -> str:
+    """Return the split with those of its settings that are not the usual ones."""
+    usual = RankingConfig(split=ranking.split)
+    changed = [
+        f"{name} {getattr(ranking, name):g}"
+        for name in ("core", "threshold")
+        if getattr(ranking, name) != getattr(usual, name)
+    ]
+    return ", ".join([ranking.split, *changed])
 
 
 def _matrices(

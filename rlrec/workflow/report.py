@@ -254,7 +254,11 @@ def _rankings(data: ReportData) -> str:
 
 
 def _ranking_table(split: str, rows: Sequence[dict[str, Any]], metrics: Sequence[str]) -> str:
-    best = {key: max(row[key] for row in rows) for key in metrics if _is_quality(key)}
+    best = {
+        key: max((row[key] for row in rows if row[key] is not None), default=math.nan)
+        for key in metrics
+        if _is_quality(key)
+    }
     body = []
     for row in rows:
         cells = [f"<td>{escape(str(row['baseline']))}</td>"]

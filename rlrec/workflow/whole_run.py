@@ -102,7 +102,7 @@ def check_components(config: RunConfig) -> None:
     """
     agent_config(config)
     loggers = [config.logging.baseline] if config.logging.baseline is not None else []
-    rankings = config.data.rankings if config.data is not None else ()
+    rankings = (config.data.rankings or ()) if config.data is not None else ()
     ranked = [baseline for ranking in rankings for baseline in ranking.baselines or ()]
     for baseline in (*config.baselines, *loggers, *ranked):
         if baseline.name != ORACLE_LOGGER or baseline not in loggers:

@@ -162,7 +162,7 @@ def test_settings_outside_their_range_are_refused() -> None:
 def test_a_split_by_time_needs_times_and_events() -> None:
     with pytest.raises(DataError, match="needs timestamps"):
         leave_one_out(replace(dense(), timestamps=None), core=3)
-    with pytest.raises(DataError, match="no item and user with 50 events"):
+    with pytest.raises(DataError, match="no items and users with 50 ratings each"):
         leave_one_out(dense(), core=50)
 
 

@@ -101,6 +101,8 @@ def test_a_syntax_error_is_refused_with_its_place(config_file: Path) -> None:
         ("- a\n- b\n", "line 1: a configuration must be a mapping, found list"),
         ("name: &a [*a]\n", "line 1, column 11: not readable as YAML: aliases (*name)"),
         ("1: a\n", "line 1, column 1: a key must be text, found 1"),
+        ("a: " + "[" * 5000, "line 1, column 53: not readable as YAML: nested 50 levels deep"),
+        ("seed: " + "9" * 5000, "line 1, column 7: a value must be text, a finite number"),
         ("name: a\x00b\n", ": not readable as YAML: unacceptable character #x0000"),
     ],
 )
@@ -147,8 +149,13 @@ def test_overrides_replace_values_and_are_read_as_yaml(config_file: Path) -> Non
         ("=3", "--set takes key=value, got '=3'"),
         ("name.x=3", "name has no keys, it is 'small'"),
         ("baselines.4.name=als", "baselines is a list of 1, pick one by its number from 0, got 4"),
-        ("data={path: [}", "the value is not YAML"),
-        ("seed=10000", "evaluation.seed must differ from seed, both are 10000"),
+        ("data={path: [}", "--set data={path: [}: not readable as YAML"),
+        ("baselines.²=1", "--set baselines.²=1: baselines is a list of 1"),
+        ("seed=.nan", "--set seed=.nan: a value must be text, a finite number"),
+        ("environment.arguments.d=2020-01-01", "--set environment.arguments.d=2020-01-01: a value"),
+        ("environment.arguments.d=!!set {a}", "found 'a set'"),
+        ("logging.temperature=1e999", "a finite number"),
+        ("seed=10000", "--set seed=10000: evaluation.seed must differ from seed"),
     ],
 )
 def test_a_wrong_override_is_refused_by_name(config_file: Path, override: str, words: str) -> None:
@@ -158,6 +165,29 @@ def test_a_wrong_override_is_refused_by_name(config_file: Path, override: str, w
 def test_two_baselines_of_one_title_are_refused(config_file: Path) -> None:
     path = edited(config_file, "  - name: als\n", "  - name: als\n  - name: als\n")
     assert "each baseline needs a label of its own, repeated: ['als']" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("Random slates", "no baseline may be called 'Random slates'"),
+        ("slateq, Fine-Tuned", "no baseline may be called"),
+        ("auto", "no baseline may be called 'auto'"),
+        ("done.json", "no baseline may be called"),
+        ("..", "needs a letter and at most 80 characters"),
+        ("", "needs a letter and at most 80 characters"),
+        ("a" * 81, "needs a letter and at most 80 characters"),
+    ],
+)
+def test_a_title_that_the_run_needs_itself_or_no_folder_can_have_is_refused(
+    config_file: Path, label: str, words: str
+) -> None:
+    assert words in refusal(config_file, f"baselines.0.label='{label}'")
+
+
+def test_titles_that_share_a_folder_are_refused(config_file: Path) -> None:
+    message = refusal(config_file, "baselines=[{name: als, label: a/b}, {name: als, label: A b}]")
+    assert "each baseline needs a label of its own, repeated: ['A b', 'a/b']" in message
 
 
 def test_item_factors_of_an_unknown_baseline_are_refused(config_file: Path) -> None:

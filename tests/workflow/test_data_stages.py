@@ -69,6 +69,33 @@ def test_one_held_out_item_of_at_most_six_left_is_always_among_the_first_ten(
     assert row["n_users"] == 30
 
 
+def test_ratings_without_times_are_ranked_only_where_the_configuration_asks(
+    config: RunConfig, ratings_file: Path, tmp_path: Path
+) -> None:
+    columns = {name: column for name, column in COLUMNS.items() if name != "timestamp"}
+    data = DataConfig(path=str(ratings_file), columns=columns)
+    assert described(config, data, tmp_path)["rankings"] == []
+    asked = data.model_copy(update={"rankings": (RankingConfig(split="leave_one_out"),)})
+    with pytest.raises(DataError, match="needs timestamps"):
+        described(config, asked, tmp_path / "asked")
+
+
+def test_what_counts_as_an_event_can_be_chosen(
+    config: RunConfig, ratings_file: Path, tmp_path: Path
+) -> None:
+    def ranked(threshold: float, core: int) -> Results:
+        ranking = RankingConfig(
+            split="positive_by_time", threshold=threshold, core=core, baselines=(POPULARITY,)
+        )
+        data = DataConfig(path=str(ratings_file), columns=COLUMNS, rankings=(ranking,))
+        return described(config, data, tmp_path / f"{threshold}-{core}")
+
+    (row,) = ranked(5, 3)["rankings"]
+    assert row["split"] == "positive_by_time, core 3, threshold 5"
+    with pytest.raises(DataError, match="no items and users with 5 ratings of at least 6 each"):
+        ranked(6, 5)
+
+
 def test_an_argument_the_loader_lacks_is_refused(
     config: RunConfig, ratings_file: Path, tmp_path: Path
 ) -> None:
