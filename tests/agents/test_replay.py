@@ -153,6 +153,31 @@ def test_steps_do_not_run_from_the_newest_row_into_the_oldest() -> None:
     assert rows[11.0] == (2048.0, 12.0, 0.5)
 
 
+def test_visits_cut_off_end_like_at_a_time_limit() -> None:
+    buffer = filled(4, 10, n_steps=3)
+    buffer.cut_off()
+    for tick in range(4, 8):
+        add_tick(buffer, tick, ())
+    rows = draw(buffer)
+    assert rows[2.0] == (4 + 8 / 2, 4.0, 0.25)
+    assert rows[3.0] == (8.0, 4.0, 0.5)
+    assert rows[4.0] == (16 + 32 / 2 + 64 / 4, 7.0, 0.125)
+
+
+def test_cutting_off_does_not_bring_back_who_has_left() -> None:
+    buffer = filled(4, 10, n_steps=3, ends=(Ends(3, 0, by_time_limit=False),))
+    buffer.cut_off()
+    rows = draw(buffer)
+    assert rows[3.0] == (8.0, 1004.0, 0.0)
+    assert rows[3.5] == (0.0, 4.5, 0.5)
+
+
+def test_an_empty_buffer_can_be_cut_off() -> None:
+    buffer = filled(0, 10, n_steps=3)
+    buffer.cut_off()
+    assert buffer.pos == 0 and not buffer.dones.any()
+
+
 def test_the_slot_taken_is_read_from_the_next_observation() -> None:
     buffer = filled(8, 10, n_steps=3)
     batch = buffer.sample_slates(500, np.random.default_rng(1))

@@ -104,6 +104,8 @@ def test_a_loaded_agent_is_the_same_to_the_bit(
     loaded = SlateQ.load(saved, SlateVecEnv(make_users()))
     assert loaded.config == trained.config
     assert loaded.seed == trained.seed
+    assert loaded.num_timesteps == trained.num_timesteps == 320
+    assert loaded.exploration == trained.exploration == 0.4
     assert loaded.n_pretraining_updates == 20
     ours, theirs = parameters(trained), parameters(loaded)
     assert ours.keys() == theirs.keys()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 from rlrec.agents import RandomPolicy, SlateQ, SlateQConfig
 from rlrec.agents.replay import SlateBatch
@@ -138,6 +139,18 @@ def test_exploration_that_never_shrinks_slowly_does_not_divide_by_zero(
     make_agent(exploration_share=0.0).learn(160)
 
 
+def test_slates_are_found_where_an_item_is_all_but_certain_to_be_taken(
+    make_agent: MakeAgent, make_users: MakeUsers
+) -> None:
+    agent, observations = make_agent(), seen_by(make_users())
+    with torch.no_grad():
+        agent.policy.choice.item_bias.weight.mul_(1e4)
+    seen = {key: torch.from_numpy(array) for key, array in observations.items()}
+    slates, values = agent.policy.best_slates(agent.policy.target, seen, 4)
+    assert values.isfinite().all()
+    assert not repeated_slots(slates.numpy()).any()
+
+
 # Learning
 
 
@@ -210,6 +223,30 @@ def test_the_same_seed_trains_the_same_agent_bit_for_bit(
     one, again, other = trained(5), trained(5), trained(6)
     assert all((one[key] == again[key]).all() for key in one)
     assert (one["values.query.0.weight"] != other["values.query.0.weight"]).any()
+
+
+def test_visits_end_where_learning_starts_anew_but_not_where_it_goes_on(
+    make_agent: MakeAgent,
+) -> None:
+    agent = make_agent().learn(16 * 5)
+    buffer: Any = agent.replay_buffer
+    agent.learn(16 * 5, reset_num_timesteps=False)
+    assert not buffer.dones[4].any()  # visits of 200 minutes outlast ten steps
+    agent.learn(16 * 5)
+    assert buffer.pos == 15
+    assert buffer.dones[9].all() and buffer.timeouts[9].all()
+    assert not buffer.dones[10:15].any()
+
+
+def test_other_users_of_the_same_items_may_follow(
+    make_agent: MakeAgent, make_users: MakeUsers
+) -> None:
+    agent = make_agent().learn(160)
+    agent.set_env(SlateVecEnv(make_users(), seed=9))
+    agent.learn(160)
+    other = SlateVecEnv(make_users(catalogue_seed=1))
+    with pytest.raises(CatalogueMismatchError, match="knows the items of catalogue"):
+        agent.set_env(other)
 
 
 def hand_made_batch(agent: SlateQ, users: Simulator, next_discounts: list[float]) -> SlateBatch:
@@ -486,6 +523,18 @@ def test_users_whose_response_is_not_observed_are_refused(make_users: MakeUsers)
     )
     with pytest.raises(DataError, match="must observe 'last_response'"):
         SlateQ(users, SlateQConfig(**SETTINGS))
+
+
+def test_users_behind_a_normalisation_are_refused(make_users: MakeUsers) -> None:
+    users = VecNormalize(SlateVecEnv(make_users()))
+    with pytest.raises(ConfigError, match="cannot learn behind VecNormalize"):
+        SlateQ(users, SlateQConfig(**SETTINGS))
+
+
+def test_users_behind_another_wrapper_tell_their_catalogue(make_users: MakeUsers) -> None:
+    users = make_users()
+    agent = SlateQ(VecMonitor(SlateVecEnv(users)), SlateQConfig(**SETTINGS))
+    assert agent.catalogue is users.catalogue
 
 
 def test_item_factors_of_another_catalogue_are_refused(make_users: MakeUsers) -> None:
