@@ -311,7 +311,8 @@ def _making(data: ReportData) -> str:
     seeds = ", ".join(f"{name} {seed}" for name, seed in card.get("seeds", {}).items())
     lines = (
         ("Versions", versions),
-        ("Commit", card.get("commit") or "not run from a checkout"),
+        ("Commit", ", then ".join(data.commits or [card.get("commit") or "not of a checkout"])),
+        *((f"Stage {name}", f"made with {'; '.join(was)}") for name, was in data.foreign.items()),
         ("Machine", card.get("machine", "")),
         ("Wall time", f"{total:,.0f} s in all: {', '.join(times)}"),
         ("Seeds", seeds),

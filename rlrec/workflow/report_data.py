@@ -1,18 +1,21 @@
 """What a report shows, gathered from a run folder."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rlrec.arrays import Floats
+from rlrec.errors import RunFolderError
 from rlrec.evaluation import RolloutResults
 from rlrec.workflow.config import RunConfig
 from rlrec.workflow.policy_names import FINETUNED, PRETRAINED, RANDOM, REFERENCE, kind_of
 from rlrec.workflow.run_folder import STAGE_NAMES, RunFolder
 from rlrec.workflow.training_record import CurvePoint
+from rlrec.workflow.versions import code_differences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,29 +36,51 @@ class ReportData:
     """Counts and rankings, from the stage `data`; empty of both without real ratings."""
     seconds: dict[str, float]
     """Wall time of each stage."""
+    commits: Sequence[str] = ()
+    """All that stages were made from, in the order of the stages."""
+    foreign: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Stages made with other versions or another commit than the run began with, and which."""
 
 
 def gather(folder: RunFolder) -> ReportData:
     """Return what the report of a finished run shows.
 
     Raises:
-        RunFolderError: A stage is not finished.
+        RunFolderError: A stage is not finished, or its results are damaged.
     """
-    finetuning = folder.results("finetune")
+    finetuning = folder.results("finetune", ("curve", "best_interactions"))
     folder.results("evaluate")
-    rollouts = folder.stage_path("evaluate") / "rollouts.json"
+    makers = {name: folder.code_of(name) for name in STAGE_NAMES}
+    commits = [str(each["commit"]) for each in (folder.card, *makers.values()) if each["commit"]]
+    compared = {name: code_differences(folder.card, code) for name, code in makers.items()}
     return ReportData(
         config=folder.config,
         config_text=(folder.path / "config.yaml").read_text(encoding="utf-8"),
         card=dict(folder.card),
-        rollouts=RolloutResults.from_json(rollouts.read_text(encoding="utf-8")),
-        curve=[CurvePoint(**point) for point in finetuning["curve"]],
+        rollouts=_rollouts(folder.stage_path("evaluate") / "rollouts.json"),
+        curve=_curve(finetuning["curve"]),
         best_interactions=finetuning["best_interactions"],
-        log=folder.results("log"),
-        environment=folder.results("environment"),
+        log=folder.results("log", ("n_rows", "policy")),
+        environment=folder.results("environment", ("n_choices", "slate_size", "card")),
         data=folder.results("data"),
         seconds={name: folder.seconds(name) for name in STAGE_NAMES},
+        commits=list(dict.fromkeys(commits)),
+        foreign={name: lines for name, lines in compared.items() if lines},
     )
+
+
+def _rollouts(path: Path) -> RolloutResults:
+    try:
+        return RolloutResults.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunFolderError(f"{path} is damaged: {error!r:.200}") from error
+
+
+def _curve(points: Any) -> list[CurvePoint]:
+    try:
+        return [CurvePoint(**point) for point in points]
+    except TypeError as error:
+        raise RunFolderError(f"the learning curve of the run is damaged: {error}") from error
 
 
 @dataclass(frozen=True)

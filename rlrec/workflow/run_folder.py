@@ -9,15 +9,15 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from rlrec.errors import RunFolderError
+from rlrec.errors import ConfigError, RunFolderError
 from rlrec.workflow.config import RunConfig
 from rlrec.workflow.config_file import check_config, differences, dump_config, read_yaml
-from rlrec.workflow.versions import describe_machine
+from rlrec.workflow.versions import code_differences, describe_machine, running_code
 
 SCHEMA_VERSION = 1
 """Version of the folder's layout; another one is refused."""
@@ -27,6 +27,9 @@ STAGE_NAMES = ("data", "environment", "log", "baselines", "pretrain", "finetune"
 
 Results = dict[str, Any]
 """What a stage found out, ready for JSON."""
+
+_ENTRIES = ("stages", "checkpoints", "tensorboard", "config.yaml", "run.json", "run.log", "lock")
+"""What a run that is not finished puts into its folder."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,12 +41,16 @@ class RunFolder:
         path: The folder.
         config: The configuration stored in it.
         card: Contents of its `run.json`.
+        made_here: The folder was not there before this run.
     """
 
-    def __init__(self, path: Path, config: RunConfig, card: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, config: RunConfig, card: Mapping[str, Any], made_here: bool = False
+    ) -> None:
         self.path = path
         self.config = config
         self.card = card
+        self._made_here = made_here
 
     @classmethod
     def create(
@@ -64,13 +71,19 @@ class RunFolder:
         Raises:
             RunFolderError: `output` holds something.
         """
+        made_here = output is None or not output.exists()
         path = output or _fresh_folder(Path("runs") / config.name)
+        occupied = RunFolderError(
+            f"{path} must be a new or empty folder; to go on with the run in it, "
+            f"use --resume {path}"
+        )
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunFolderError(
-                f"{path} must be a new or empty folder; to go on with the run in it, "
-                f"use --resume {path}"
-            )
-        (path / "stages").mkdir(parents=True, exist_ok=True)
+            raise occupied
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            (path / "stages").mkdir()
+        except FileExistsError:  # another run took the folder in between
+            raise occupied from None
         write_file(path / "config.yaml", dump_config(config))
         card = {
             "schema_version": SCHEMA_VERSION,
@@ -81,7 +94,7 @@ class RunFolder:
             **describe_machine(),
         }
         write_file(path / "run.json", json_text(card))  # last: without it this is no run folder
-        return cls(path, config, card)
+        return cls(path, config, card, made_here)
 
     @classmethod
     def open(cls, path: str | Path, config: RunConfig | None = None) -> Self:
@@ -139,21 +152,57 @@ class RunFolder:
         """Say whether a stage is finished."""
         return (self.stage_path(name) / "done.json").is_file()
 
-    def results(self, name: str) -> Results:
+    def results(self, name: str, needed: Sequence[str] = ()) -> Results:
         """Return the results of a finished stage.
 
+        Args:
+            name: Of the stage.
+            needed: Results that must be there.
+
         Raises:
-            RunFolderError: The stage is not finished, or its results cannot be read.
+            RunFolderError: The stage is not finished, or its results cannot be read or lack one.
         """
         path = self.stage_path(name) / "done.json"
         if not path.is_file():
             raise RunFolderError(f"{self.path} has no finished stage {name!r} ({path} is missing)")
-        return _read_json(path)
+        results = _read_json(path)
+        missing = [key for key in needed if key not in results]
+        if missing:
+            raise RunFolderError(f"{path} is damaged: it lacks {missing}")
+        return results
 
     def seconds(self, name: str) -> float:
         """Return the wall time of a finished stage; kept apart from its results."""
+        seconds = self._timing(name).get("wall_seconds")
+        return float(seconds) if isinstance(seconds, int | float) else float("nan")
+
+    def code_of(self, name: str) -> Mapping[str, Any]:
+        """Return the versions and the commit that a finished stage was made with."""
+        return {**self.card, **self._timing(name)}
+
+    def foreign_stages(self) -> dict[str, list[str]]:
+        """Return, for each finished stage that other code made, in what that differs from ours."""
+        done = [name for name in STAGE_NAMES if self.is_done(name)]
+        found = {name: code_differences(self.code_of(name), running_code()) for name in done}
+        return {name: lines for name, lines in found.items() if lines}
+
+    def discard(self) -> None:
+        """Delete what the run put into its folder, and the folder if it was made for the run."""
+        for entry in (self.path / name for name in _ENTRIES):
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink(missing_ok=True)
+        if self._made_here:
+            with contextlib.suppress(OSError):  # not empty
+                self.path.rmdir()
+                if self.path.parent == Path("runs") / self.config.name:
+                    self.path.parent.rmdir()
+                    self.path.parent.parent.rmdir()
+
+    def _timing(self, name: str) -> Results:
         path = self.stage_path(name) / "timing.json"
-        return float(_read_json(path)["wall_seconds"]) if path.is_file() else float("nan")
+        return _read_json(path) if path.is_file() else {}
 
     def begin(self, name: str) -> Path:
         """Return an empty folder for the files of a stage; what a killed process left is gone."""
@@ -168,7 +217,8 @@ class RunFolder:
     def finish(self, name: str, results: Results, seconds: float) -> None:
         """Write down the results of a stage and make its folder final, all or nothing."""
         partial = self.path / "stages" / f"{name}.partial"
-        write_file(partial / "timing.json", json_text({"wall_seconds": round(seconds, 3)}))
+        timing = {"wall_seconds": round(seconds, 3), **running_code()}
+        write_file(partial / "timing.json", json_text(timing))
         write_file(partial / "done.json", json_text(results))
         flush_folder(partial)
         partial.rename(self.stage_path(name))
@@ -177,11 +227,24 @@ class RunFolder:
 
 def write_file(path: Path, text: str) -> None:
     """Write a text file so that it is there whole or not at all."""
-    fresh = path.with_name(f"{path.name}.tmp")
-    fresh.write_text(text, encoding="utf-8")
-    _flush(fresh)
-    fresh.replace(path)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        _flush(fresh)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
     _flush(path.parent)
+
+
+def check_writable(path: Path) -> None:
+    """Raise ConfigError unless a file can be written at `path`."""
+    if path.is_dir() or (path.exists() and not path.is_file()):
+        raise ConfigError(f"{path} must be a file, or not there yet; found something else")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path} cannot be written: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"{path} cannot be written: no permission to write in {path.parent}")
 
 
 def flush_folder(path: Path) -> None:
@@ -195,13 +258,17 @@ def _read_card(path: Path) -> Results:
     if not (path / "run.json").is_file():
         raise RunFolderError(f"{path} is not a run folder: it has no run.json")
     card = _read_json(path / "run.json")
-    version = card.get("schema_version")
+    version, versions = card.get("schema_version"), card.get("versions")
     if version != SCHEMA_VERSION:
+        maker = versions.get("rlrec", "unknown") if isinstance(versions, dict) else "unknown"
         raise RunFolderError(
             f"{path / 'run.json'} has schema version {version!r}, this rlrec "
             f"reads version {SCHEMA_VERSION}; run it with the rlrec that made it "
-            f"({card.get('versions', {}).get('rlrec', 'unknown')}) or start a new run"
+            f"({maker}) or start a new run"
         )
+    wrong = [key for key in ("versions", "seeds") if not isinstance(card.get(key), dict)]
+    if wrong:
+        raise RunFolderError(f"{path / 'run.json'} is damaged: it lacks {wrong}")
     return card
 
 

@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from rlrec.errors import RlrecError, RunFolderError
 from rlrec.workflow.config import RunConfig
 from rlrec.workflow.progress import Reporter, Silent
 from rlrec.workflow.run_folder import Results, RunFolder
+
+_log = logging.getLogger(__name__)
 
 Stage = Callable[["StageContext"], Results]
 """Reads what earlier stages left on disk, writes files into `context.path`, returns results.
@@ -58,7 +61,10 @@ def stage_seed(seed: int, stage: str) -> int:
 
 
 def run_stages(
-    folder: RunFolder, stages: Mapping[str, Stage], reporter: Reporter | None = None
+    folder: RunFolder,
+    stages: Mapping[str, Stage],
+    reporter: Reporter | None = None,
+    discard_refused: bool = False,
 ) -> dict[str, Results]:
     """Run what is not finished and return the results of all stages, by name.
 
@@ -66,22 +72,46 @@ def run_stages(
         folder: The run; locked meanwhile.
         stages: In order.
         reporter: Who is told.
+        discard_refused: Delete the run if already its first stage refuses its input.
     """
     reporter = reporter or Silent()
-    with folder.locked(), _log_file(folder.path / "run.log"), _one_blas_thread():
-        for number, (name, stage) in enumerate(stages.items(), start=1):
-            title = f"[{number}/{len(stages)}] {name}"
-            if folder.is_done(name):
-                reporter.say(f"{title}: finished before")
-                continue
-            reporter.say(title)
-            began = time.perf_counter()
-            context = StageContext(folder, name, folder.begin(name), reporter)
-            results = ready_for_json(stage(context))
-            folder.finish(name, results, time.perf_counter() - began)
-            shutil.rmtree(context.checkpoint_path, ignore_errors=True)
-            reporter.say(f"    {folder.seconds(name):.1f} s")
+    with folder.locked():
+        try:
+            with _log_file(folder.path / "run.log"), _one_blas_thread():
+                _warn_of_other_code(folder, stages, reporter)
+                for number, name in enumerate(stages, start=1):
+                    _run_stage(folder, stages, name, f"[{number}/{len(stages)}] {name}", reporter)
+        except RlrecError as error:
+            is_refused = not isinstance(error, RunFolderError)
+            if discard_refused and is_refused and not folder.is_done(next(iter(stages))):
+                folder.discard()
+            raise
     return {name: folder.results(name) for name in stages}
+
+
+def _run_stage(
+    folder: RunFolder, stages: Mapping[str, Stage], name: str, title: str, reporter: Reporter
+) -> None:
+    if folder.is_done(name):
+        reporter.say(f"{title}: finished before")
+        return
+    reporter.say(title)
+    began = time.perf_counter()
+    context = StageContext(folder, name, folder.begin(name), reporter)
+    results = ready_for_json(stages[name](context))
+    folder.finish(name, results, time.perf_counter() - began)
+    shutil.rmtree(context.checkpoint_path, ignore_errors=True)
+    reporter.say(f"    {folder.seconds(name):.1f} s")
+
+
+def _warn_of_other_code(folder: RunFolder, stages: Mapping[str, Stage], reporter: Reporter) -> None:
+    """Say which finished stages other code made, if more stages are now added to them."""
+    if all(map(folder.is_done, stages)):
+        return
+    for name, lines in folder.foreign_stages().items():
+        words = f"the stage {name} was made with other code ({'; '.join(lines)})"
+        _log.warning("%s", words)
+        reporter.say(f"Warning: {words}; results may differ from those of an undisturbed run")
 
 
 def ready_for_json(value: Any) -> Any:

@@ -3,6 +3,8 @@
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,14 +26,29 @@ def rlrec_version() -> str:
     return _version("rlrec")
 
 
-def describe_machine() -> dict[str, Any]:
-    """Return versions of the packages that decide results, the git commit, and the machine."""
+@cache
+def running_code() -> dict[str, Any]:
+    """Return versions of the packages that decide results, and the git commit at first call."""
     versions = {name: _version(package) for name, package in _PACKAGES.items()}
     return {
         "versions": {"python": platform.python_version(), **versions},
         "commit": _commit(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return the code that runs (`running_code`) and the machine."""
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return {**running_code(), "machine": machine}
+
+
+def code_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return one line for each version, and the commit, in which two `running_code` differ."""
+    pairs = [("commit", before.get("commit"), now.get("commit"))]
+    old, new = before.get("versions"), now.get("versions")
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        pairs += [(name, old.get(name), new.get(name)) for name in new]
+    return [f"{name} {was} before, {is_} now" for name, was, is_ in pairs if was != is_]
 
 
 def _version(package: str) -> str:

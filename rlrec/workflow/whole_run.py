@@ -1,15 +1,13 @@
 """A run from its configuration to its report."""
 
-import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from rlrec.envs import describe_environments, make_simulator
-from rlrec.errors import ConfigError, DataError, RlrecError, UnknownNameError, nearest_hint
+from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
 from rlrec.workflow.agent_stages import agent_config
 from rlrec.workflow.config import RunConfig
 from rlrec.workflow.config_file import (
@@ -82,12 +80,7 @@ def carry_out(folder: RunFolder, reporter: Reporter, is_new: bool) -> Outcome:
         is_new: The folder was made just now: it goes if already the first stage refuses its input.
     """
     torch.set_num_threads(1)  # sums do not depend on the machine; more threads are seldom faster
-    try:
-        results = run_stages(folder, STAGES, reporter)
-    except RlrecError:
-        if is_new and not folder.is_done(STAGE_NAMES[0]):
-            _discard(folder)
-        raise
+    results = run_stages(folder, STAGES, reporter, discard_refused=is_new)
     write_file(folder.path / "results.json", json_text(results))
     report_path = write_report(folder)
     return Outcome(judge(gather(folder).rollouts).headline, report_path)
@@ -129,12 +122,3 @@ def _check_argument_names(env_id: str, arguments: dict[str, object]) -> None:
     for name in arguments:
         if name not in known:
             raise UnknownNameError(f"{env_id} has no argument {name!r}.{nearest_hint(name, known)}")
-
-
-def _discard(folder: RunFolder) -> None:
-    """Delete a run, and the folders made for it where no other run is in them."""
-    shutil.rmtree(folder.path, ignore_errors=True)
-    if folder.path.parent == Path("runs") / folder.config.name:
-        with suppress(OSError):  # not empty
-            folder.path.parent.rmdir()
-            folder.path.parent.parent.rmdir()

@@ -143,6 +143,19 @@ def test_the_best_ranking_is_marked(data: ReportData) -> None:
     assert "<td>943</td>" in html
 
 
+def test_a_metric_without_a_value_is_left_open(data: ReportData) -> None:
+    rows = [{**row, "ndcg": None} for row in data.data["rankings"]]
+    html = render(replace(data, data={**data.data, "rankings": rows}))
+    assert html.count("<td>–</td>") == 2
+
+
+def test_all_commits_and_other_versions_are_named(data: ReportData) -> None:
+    foreign = {"evaluate": ["commit abc before, def now"]}
+    html = render(replace(data, commits=["abc", "def"], foreign=foreign))
+    assert "abc, then def" in html
+    assert "Stage evaluate" in html and "made with commit abc before, def now" in html
+
+
 def test_the_headline_is_computed_from_the_returns() -> None:
     assert judge(rollouts(finetuned=400.0, baseline=200.0)).headline == (
         f"The fine-tuned agent's return per user is 100% above that of the best baseline, {EVIL}: "

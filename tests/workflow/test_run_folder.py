@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from rlrec.errors import RunFolderError
+from rlrec.errors import ConfigError, RunFolderError
 from rlrec.workflow.config import RunConfig
-from rlrec.workflow.run_folder import SCHEMA_VERSION, RunFolder
+from rlrec.workflow.run_folder import SCHEMA_VERSION, RunFolder, check_writable, write_file
+from rlrec.workflow.versions import running_code
 
 
 @pytest.fixture
@@ -38,6 +39,20 @@ def test_a_folder_of_another_schema_version_is_refused(folder: RunFolder) -> Non
     card = folder.path / "run.json"
     card.write_text(json.dumps(json.loads(card.read_text()) | {"schema_version": 99}))
     with pytest.raises(RunFolderError, match=r"schema version 99, this rlrec reads version 1"):
+        RunFolder.open(folder.path)
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        ('{"schema_version": 99}', r"schema version 99.*\(unknown\)"),
+        ('{"schema_version": 99, "versions": 5}', r"schema version 99.*\(unknown\)"),
+        ('{"schema_version": 1}', r"damaged: it lacks \['versions', 'seeds'\]"),
+    ],
+)
+def test_a_card_that_lacks_keys_is_refused(folder: RunFolder, card: str, words: str) -> None:
+    (folder.path / "run.json").write_text(card)
+    with pytest.raises(RunFolderError, match=words):
         RunFolder.open(folder.path)
 
 
@@ -75,6 +90,29 @@ def test_a_folder_with_something_in_it_is_not_taken(config: RunConfig, tmp_path:
     with pytest.raises(RunFolderError, match="must be a new or empty folder"):
         RunFolder.create(config, tmp_path)
     assert os.listdir(tmp_path) == ["precious.txt"]
+
+
+def test_a_folder_taken_by_another_run_in_between_is_refused(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run" / "stages").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", lambda path: iter(()))  # it was empty when looked at
+        with pytest.raises(RunFolderError, match="must be a new or empty folder"):
+            RunFolder.create(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_discarding_a_run_keeps_what_is_not_its_own(config: RunConfig, tmp_path: Path) -> None:
+    RunFolder.create(config, tmp_path / "new").discard()
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "given").mkdir()
+    RunFolder.create(config, tmp_path / "given").discard()
+    assert os.listdir(tmp_path / "given") == []
+    folder = RunFolder.create(config, tmp_path / "shared")
+    (folder.path / "precious.txt").write_text("mine")
+    folder.discard()
+    assert os.listdir(folder.path) == ["precious.txt"]
 
 
 def test_runs_that_start_in_the_same_second_get_folders_of_their_own(
@@ -120,3 +158,37 @@ def test_wall_times_are_kept_apart_from_results(folder: RunFolder) -> None:
     folder.finish("log", {"n_rows": 5}, seconds=1.25)
     assert folder.results("log") == {"n_rows": 5}
     assert folder.seconds("log") == 1.25
+    assert folder.code_of("log")["versions"] == running_code()["versions"]
+
+
+def test_stages_that_other_code_made_are_told(folder: RunFolder) -> None:
+    for name in ("data", "log"):
+        folder.begin(name)
+        folder.finish(name, {}, seconds=0.0)
+    assert folder.foreign_stages() == {}
+    timing = folder.stage_path("log") / "timing.json"
+    other = {**running_code(), "commit": "abc"}
+    other["versions"] = {**running_code()["versions"], "numpy": "0.1"}
+    timing.write_text(json.dumps({"wall_seconds": 1, **other}))
+    ((name, lines),) = folder.foreign_stages().items()
+    assert name == "log"
+    assert lines[0].startswith("commit abc before")
+    assert lines[1].startswith("numpy 0.1 before")
+
+
+def test_results_without_a_needed_key_are_refused(folder: RunFolder) -> None:
+    folder.begin("log")
+    folder.finish("log", {}, seconds=1.0)
+    with pytest.raises(RunFolderError, match=r"done\.json is damaged: it lacks \['n_rows'\]"):
+        folder.results("log", ("n_rows",))
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError):
+        write_file(tmp_path / "folder", "text")
+    assert os.listdir(tmp_path) == ["folder"]
+    for path in (tmp_path / "folder", tmp_path / "nowhere" / "file"):
+        with pytest.raises(ConfigError, match=str(path)):
+            check_writable(path)
+    check_writable(tmp_path / "file")

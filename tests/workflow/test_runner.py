@@ -1,3 +1,5 @@
+import io
+import json
 import runpy
 import signal
 import subprocess
@@ -7,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from rlrec.errors import DataError, RunFolderError
 from rlrec.workflow.config import RunConfig
+from rlrec.workflow.progress import PlainLines
 from rlrec.workflow.run_folder import RunFolder
 from rlrec.workflow.runner import Stage, StageContext, ready_for_json, run_stages, stage_seed
 
@@ -69,6 +73,42 @@ def test_a_stage_that_fails_leaves_no_results(config: RunConfig, tmp_path: Path)
     assert not folder.is_done("first")
     assert run_stages(folder, {"first": lambda context: {"fine": True}})["first"] == {"fine": True}
     assert not (folder.stage_path("first") / "half.txt").exists()
+
+
+def test_a_new_run_whose_first_stage_refuses_its_input_is_discarded(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    def refuse(context: StageContext) -> dict[str, object]:
+        raise DataError("no such ratings")
+
+    for discarded in (True, False):
+        folder = RunFolder.create(config, tmp_path / "run")
+        with pytest.raises(DataError):
+            run_stages(folder, {"first": refuse}, discard_refused=discarded)
+        assert folder.path.exists() is not discarded
+
+
+def test_a_run_in_use_by_another_process_is_never_discarded(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    folder = RunFolder.create(config, tmp_path / "run")
+    refusal = pytest.raises(RunFolderError, match="in use")
+    with RunFolder.open(folder.path).locked(), refusal:
+        run_stages(folder, STAGES, discard_refused=True)
+    assert run_stages(RunFolder.open(folder.path), STAGES).keys() == STAGES.keys()
+
+
+def test_going_on_with_other_code_is_told(config: RunConfig, tmp_path: Path) -> None:
+    folder = RunFolder.create(config, tmp_path / "run")
+    told = io.StringIO()
+    run_stages(folder, {"data": STAGES["first"]}, PlainLines(told))
+    timing = folder.stage_path("data") / "timing.json"
+    timing.write_text(json.dumps({"wall_seconds": 1.0, "commit": "abc"}))
+    run_stages(folder, {"data": STAGES["first"], "log": STAGES["first"]}, PlainLines(told))
+    assert "Warning: the stage data was made with other code (commit abc before" in told.getvalue()
+    assert told.getvalue().count("Warning") == 1
+    run_stages(folder, {"data": STAGES["first"], "log": STAGES["first"]}, PlainLines(told))
+    assert told.getvalue().count("Warning") == 1  # nothing was left to do
 
 
 def test_stages_have_seeds_of_their_own_that_follow_from_the_run() -> None:
