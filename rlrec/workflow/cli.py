@@ -152,8 +152,10 @@ def evaluate(
     """Judge the policies of a finished run, or saved models, on other users."""
     with one_line_errors(), reporter() as told:
         from rlrec.workflow.evaluating import evaluate_paths, table_rows
-        from rlrec.workflow.run_folder import write_file
+        from rlrec.workflow.run_folder import check_writable, write_file
 
+        if out is not None:
+            check_writable(out)  # now, not after minutes
         results = evaluate_paths(paths, users, seed, env, _parse_arguments(arguments), told)
         if out is not None:
             write_file(out, results.to_json())

@@ -7,7 +7,7 @@ from typing import Any
 
 from rlrec.baselines import load_baseline
 from rlrec.envs import MyopicOracle, PlanningReference, make_simulator, make_users
-from rlrec.errors import ConfigError
+from rlrec.errors import ConfigError, ModelFileError
 from rlrec.evaluation import RolloutResults, rollout
 from rlrec.policy import SlatePolicy
 from rlrec.workflow.evaluation_stage import evaluate_run
@@ -91,10 +91,22 @@ def _evaluate_models(
 def _load(path: Path, env_id: str, arguments: dict[str, Any]) -> SlatePolicy:
     """Return a saved baseline, or else a saved agent."""
     card = path / "model.json"
-    is_baseline = card.is_file() and json.loads(card.read_text()).get("format") == "rlrec-baseline"
-    if is_baseline or not path.is_dir():
+    if not path.is_dir() or _format_of(card) == "rlrec-baseline":
         return load_baseline(path)
     from rlrec.agents import SlateQ
 
     agent: SlatePolicy = SlateQ.load(path, make_users(env_id, 1, 0, **arguments))
     return agent
+
+
+def _format_of(card: Path) -> object:
+    """Return which kind of model a card is of; None without a card."""
+    if not card.is_file():
+        return None
+    try:
+        content = json.loads(card.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelFileError(f"{card} cannot be read as a model card: {error}") from None
+    if not isinstance(content, dict):
+        raise ModelFileError(f"{card} is not the card of a model of rlrec")
+    return content.get("format")

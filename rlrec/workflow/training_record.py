@@ -65,9 +65,6 @@ def best_interactions(points: Sequence[CurvePoint]) -> int:
 class Checkpoint:
     """The state of a training that an interrupted run goes on from.
 
-    Does nothing for an agent without `save_checkpoint` and `load_checkpoint`; its stage then runs
-    anew after an interruption.
-
     Args:
         path: Folder of the checkpoints; the newest complete one counts.
         agent: Has `save_checkpoint(folder)` and `load_checkpoint(folder)`, exact to the bit.
@@ -78,12 +75,11 @@ class Checkpoint:
         self._path = path
         self._agent = agent
         self._stage_path = stage_path
-        self._possible = hasattr(agent, "save_checkpoint") and hasattr(agent, "load_checkpoint")
 
     def restore(self) -> bool:
         """Go back to the newest checkpoint; say whether there was one."""
         newest = self._newest()
-        if newest is None or not self._possible:
+        if newest is None:
             return False
         _log.info("going on from %s", newest)
         shutil.copytree(newest / "stage", self._stage_path, dirs_exist_ok=True)
@@ -92,8 +88,6 @@ class Checkpoint:
 
     def save(self) -> None:
         """Keep the present state; the older checkpoint goes once the new one is on disk."""
-        if not self._possible:
-            return
         older = self._newest()
         number = 0 if older is None else int(older.name) + 1
         partial, final = self._path / f"{number}.partial", self._path / str(number)

@@ -58,6 +58,10 @@ def test_environments_are_listed_with_floor_and_reference() -> None:
             ["log", "--env", "rlrec/InterestEvolution-v0", "--policy", "asl", "--out", "x"],
             "no policy is called 'asl'. Did you mean 'als'?",
         ),
+        (
+            ["evaluate", "nowhere", "--env", "rlrec/InterestEvolution-v0", "--out", "no/x.json"],
+            "no/x.json cannot be written: there is no folder no",
+        ),
         (["log", "--env", "rlrec/Nothing-v0", "--out", "x"], "no environment is called"),
         (
             ["log", "--env", "rlrec/InterestEvolution-v0", "--arg", "n_itms=5", "--out", "x"],
@@ -108,12 +112,21 @@ def test_what_a_component_would_refuse_is_refused_before_anything_is_written(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("card", ["{", "[]", '{"format": "rlrec-baseline"}', "{}"])
+def test_a_damaged_model_is_told_in_one_line(card: str, tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(card)
+    words = ["--env", "rlrec/InterestEvolution-v0", "--arg", "n_items=20", "--users", "2"]
+    failed = RUNNER.invoke(app, ["evaluate", str(tmp_path), *words])
+    assert failed.exit_code == 2, failed.output
+    assert "model.json" in failed.stderr and failed.stderr.count("\n") == 1
+
+
 def test_ctrl_c_tells_how_to_go_on(
     config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import rlrec.workflow.whole_run as whole_run
 
-    def interrupted(*arguments: object) -> None:
+    def interrupted(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(whole_run, "run_stages", interrupted)

@@ -74,9 +74,3 @@ def test_a_half_written_checkpoint_does_not_count(stage: Path, tmp_path: Path) -
     assert agent.count == 5
     checkpoint.save()
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["1"]
-
-
-def test_an_agent_without_checkpoints_starts_anew(stage: Path, tmp_path: Path) -> None:
-    checkpoint = Checkpoint(tmp_path / "checkpoints", object(), stage)
-    checkpoint.save()
-    assert not checkpoint.restore()

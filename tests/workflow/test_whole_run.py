@@ -73,8 +73,11 @@ def test_a_run_ends_in_a_report_and_can_be_judged_again(undisturbed: Path) -> No
     (output / "report.html").unlink()
     assert RUNNER.invoke(app, ["report", str(output)]).exit_code == 0
     assert (output / "report.html").read_text() == html
-    again = RUNNER.invoke(app, ["evaluate", str(output), "--users", "5", "--seed", "77"])
+    judged = output.parent / "judged.json"
+    words = ["evaluate", str(output), "--users", "5", "--seed", "77", "--out", str(judged)]
+    again = RUNNER.invoke(app, words)
     assert again.exit_code == 0, again.output
+    assert json.loads(judged.read_text())
     assert "SlateQ, fine-tuned" in again.stdout
     agent = str(output / "stages" / "finetune" / "agent")
     words = ["--env", "rlrec/InterestEvolution-v0", "--arg", "n_items=40", "--arg", "slate_size=3"]
@@ -82,29 +85,37 @@ def test_a_run_ends_in_a_report_and_can_be_judged_again(undisturbed: Path) -> No
     assert alone.exit_code == 0, alone.output
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stage", ["log", "pretrain", "finetune", "evaluate"])
-def test_a_run_killed_within_a_stage_resumes_to_the_same_results(
-    tiny: Path, undisturbed: Path, tmp_path: Path, stage: str
-) -> None:
-    killed = tmp_path / "killed"
-    command = [
-        sys.executable,
-        "-m",
-        "rlrec.workflow.cli",
-        "run",
-        str(tiny),
-        "--output",
-        str(killed),
-    ]
+def killed_when_there_is(awaited: Path, command: list[str]) -> None:
+    """Run a command and kill it as soon as a path exists."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while not (killed / "stages" / f"{stage}.partial").exists():
+        while not awaited.exists():
             assert process.poll() is None, process.communicate()
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    assert (killed / "stages" / f"{stage}.partial").exists()
-    resumed = RUNNER.invoke(app, ["run", "--resume", str(killed)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moments",
+    [
+        ["stages/log.partial"],
+        ["stages/pretrain.partial"],
+        ["checkpoints/finetune/0", "checkpoints/finetune/1"],  # within fine-tuning, twice
+        ["stages/log.partial", "checkpoints/finetune/0", "stages/evaluate.partial"],
+    ],
+)
+def test_a_run_killed_within_stages_resumes_to_the_same_results(
+    tiny: Path, undisturbed: Path, tmp_path: Path, moments: list[str]
+) -> None:
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "rlrec.workflow.cli", "run"]
+    arguments = [str(tiny), "--output", str(killed)]
+    for moment in moments:
+        killed_when_there_is(killed / moment, [*command, *arguments])
+        assert (killed / moment).exists()
+        arguments = ["--resume", str(killed)]
+    resumed = RUNNER.invoke(app, ["run", *arguments])
     assert resumed.exit_code == 0, resumed.output
     assert (killed / "results.json").read_bytes() == (undisturbed / "results.json").read_bytes()
 
