@@ -1,6 +1,8 @@
 """Files of movies: ids, titles and genres, in the formats in which MovieLens is published."""
 
 import csv
+import io
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -8,7 +10,7 @@ import numpy as np
 
 from rlrec.arrays import Bools, Ints
 from rlrec.data.catalogue import Catalogue
-from rlrec.data.raw_files import RawFile
+from rlrec.data.raw_files import RawFile, lines_of
 from rlrec.errors import DataError
 
 GENRES_100K = (
@@ -79,7 +81,7 @@ def read_movies(source: RawFile, form: str) -> Catalogue:
 
 
 def _item_lines(source: RawFile, text: str) -> Iterator[_Movie]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         fields = line.split("|")
         if len(fields) != 5 + len(GENRES_100K):
             raise DataError(
@@ -97,7 +99,7 @@ def _item_lines(source: RawFile, text: str) -> Iterator[_Movie]:
 
 
 def _dat_lines(source: RawFile, text: str) -> Iterator[_Movie]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         fields = line.split("::")
         if len(fields) != 3:
             raise DataError(
@@ -108,20 +110,35 @@ def _dat_lines(source: RawFile, text: str) -> Iterator[_Movie]:
 
 
 def _csv_lines(source: RawFile, text: str) -> Iterator[_Movie]:
-    reader = csv.reader(text.splitlines())
-    header = next(reader)
+    rows = _csv_rows(source, text)
+    _, header = next(rows)
     if header != _CSV_HEADER:
         raise DataError(
             f"{source}, line 1: expected the header {','.join(_CSV_HEADER)!r}, found "
             f"{','.join(header)!r:.80}"
         )
-    for fields in reader:
+    for number, fields in rows:
         if len(fields) != 3:
             raise DataError(
-                f"{source}, line {reader.line_num}: expected 3 fields separated by ',' (movieId, "
+                f"{source}, line {number}: expected 3 fields separated by ',' (movieId, "
                 f"title, genres), found {len(fields)}"
             )
-        yield _Movie(reader.line_num, fields[0], fields[1], _genres(fields[2]))
+        yield _Movie(number, fields[0], fields[1], _genres(fields[2]))
+
+
+def _csv_rows(source: RawFile, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of CSV text, each with the number of its first line."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        number = reader.line_num + 1
+        try:
+            yield number, next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(
+                f"{source}, line {number}: expected fields whose quotes are closed ({error})"
+            ) from error
 
 
 def _genres(text: str) -> tuple[str, ...]:
@@ -139,7 +156,7 @@ def _decoded(source: RawFile) -> str:
 def _checked_ids(source: RawFile, movies: list[_Movie]) -> Ints:
     lines: dict[int, int] = {}
     for movie in movies:
-        if not (movie.item.isascii() and movie.item.isdigit()):
+        if not re.fullmatch(r"[0-9]{1,18}", movie.item):
             raise DataError(
                 f"{source}, line {movie.line}, column 'item': expected a whole number, found "
                 f"{movie.item!r:.40}"

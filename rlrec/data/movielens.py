@@ -14,7 +14,7 @@ from rlrec.data.rating_lines import RatingLayout, RatingLines, read_rating_lines
 from rlrec.data.rating_rules import Scale, check_no_duplicates, check_scale, indexed
 from rlrec.data.ratings import Ratings
 from rlrec.data.raw_files import RawFile, files_at, named
-from rlrec.errors import DataError
+from rlrec.errors import ConfigError, DataError
 
 _logger = logging.getLogger(__name__)
 
@@ -79,10 +79,12 @@ def load_movielens(path: str | Path, expect: tuple[int, int, int] | None = None)
 
     Raises:
         DataError: A file is missing, damaged or breaks a rule; names file, line and column.
+        ConfigError: `expect` is not three counts.
 
     Reference:
         Harper and Konstan, 2015, "The MovieLens Datasets: History and Context".
     """
+    check_expect(expect)
     path = Path(path)
     source, beside, form = _find(path)
     lines = read_rating_lines(source, form.layout)
@@ -104,6 +106,16 @@ def load_movielens(path: str | Path, expect: tuple[int, int, int] | None = None)
     _check_counts(ratings, source, _expected(ratings, source, beside, expect))
     _logger.info("%s: %s", source, ratings.summary())
     return ratings
+
+
+def check_expect(expect: object) -> None:
+    """Raise ConfigError unless `expect` is None or three counts."""
+    numbers = list(expect) if isinstance(expect, list | tuple) else []
+    are_counts = len(numbers) == 3 and all(type(number) is int for number in numbers)
+    if expect is not None and not are_counts:
+        raise ConfigError(
+            f"expect must be three whole numbers (ratings, users, rated items), got {expect!r:.80}"
+        )
 
 
 def _find(path: Path) -> tuple[RawFile, list[RawFile], _Format]:

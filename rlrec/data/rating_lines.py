@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from rlrec.arrays import Floats, Ints
-from rlrec.data.raw_files import RawFile
+from rlrec.data.raw_files import RawFile, lines_of
 from rlrec.errors import DataError
 
 COLUMNS = ("user", "item", "rating", "timestamp")
-_WHOLE = re.compile(r"[-+]?[0-9]{1,18}")
-_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _SEPARATORS = {"\t": "a tab", "::": "'::'", ",": "','", ";": "';'", "|": "'|'", " ": "a space"}
 
 
@@ -76,6 +76,8 @@ def _parsed(content: bytes, layout: RatingLayout) -> pa.Table | None:
         header, _, content = content.partition(b"\n")
         if header.decode("utf-8-sig", "replace").strip() != separator.join(layout.header):
             return None
+    if b"x" in content or b"X" in content:  # the parser would take 0x10 for a number
+        return None
     kinds = (pa.int64(), pa.int64(), pa.float64(), pa.int64())
     try:
         return csv.read_csv(
@@ -93,7 +95,7 @@ def _parsed(content: bytes, layout: RatingLayout) -> pa.Table | None:
 
 
 def _refuse_first_bad_line(source: RawFile, content: bytes, layout: RatingLayout) -> NoReturn:
-    lines = content.decode("utf-8-sig", "replace").splitlines()
+    lines = lines_of(content.decode("utf-8-sig", "replace"))
     first = 0
     if layout.header:
         first = 1
@@ -128,7 +130,10 @@ def _check_line(place: str, line: str, separator: str) -> None:
 
 
 def _is_number(text: str, whole: bool) -> bool:
-    return bool((_WHOLE if whole else _NUMBER).fullmatch(text.strip()))
+    text = text.strip(" ")
+    if not whole:
+        return bool(_NUMBER.fullmatch(text))
+    return bool(_WHOLE.fullmatch(text)) and -(2**63) <= int(text) < 2**63
 
 
 def _wanted(separator: str) -> str:

@@ -1,6 +1,7 @@
 """Files of a data set as they are published: plain, gzipped, or inside a zip archive."""
 
 import gzip
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -21,7 +22,8 @@ class RawFile(NamedTuple):
     @property
     def name(self) -> str:
         """Name without folders and without ".gz"."""
-        return PurePosixPath(self.member or self.path.name).name.removesuffix(".gz")
+        name = PurePosixPath(self.member or self.path.name).name
+        return name[:-3] if _is_gzip(name) else name
 
     def __str__(self) -> str:
         return f"{self.path}:{self.member}" if self.member else str(self.path)
@@ -33,12 +35,14 @@ class RawFile(NamedTuple):
             DataError: The file is missing, damaged or empty.
         """
         if not self.path.is_file():
-            raise DataError(f"{self.path}: expected a file, found nothing there")
+            raise DataError(f"{self.path}: expected a file, found {_what_is_at(self.path)}")
         try:
             content = self._packed()
-            if (self.member or self.path.name).endswith(".gz"):
+            if _is_gzip(self.member or self.path.name):
                 content = gzip.decompress(content)
-        except (EOFError, zlib.error, zipfile.BadZipFile, OSError) as error:
+        except RuntimeError as error:  # encrypted, or packed by an unknown method
+            raise DataError(f"{self}: cannot be unpacked: {error}") from error
+        except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, OSError) as error:
             raise DataError(
                 f"{self}: expected a whole file, found a damaged one ({error})"
             ) from error
@@ -62,8 +66,8 @@ def files_at(path: Path) -> list[RawFile]:
     if path.is_dir():
         return [RawFile(file) for file in sorted(path.iterdir()) if file.is_file()]
     if not path.is_file():
-        raise DataError(f"{path}: expected a folder or a file, found nothing there")
-    if path.suffix != ".zip":
+        raise DataError(f"{path}: expected a folder or a file, found {_what_is_at(path)}")
+    if path.suffix.lower() != ".zip":
         return [RawFile(path)]
     try:
         with zipfile.ZipFile(path) as archive:
@@ -73,6 +77,22 @@ def files_at(path: Path) -> list[RawFile]:
             f"{path}: expected a whole zip archive, found a damaged one ({error})"
         ) from error
     return [RawFile(path, name) for name in members if "__MACOSX" not in name]
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text; only line breaks part them, not all that Unicode knows."""
+    lines = text.replace("\r\n", "\n").split("\n" if "\n" in text else "\r")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def _is_gzip(name: str) -> bool:
+    return name.lower().endswith(".gz")
+
+
+def _what_is_at(path: Path) -> str:
+    if path.is_dir():
+        return "a folder"
+    return "something that is no ordinary file" if path.exists() else "nothing there"
 
 
 def named(files: Iterable[RawFile], name: str) -> RawFile | None:

@@ -178,6 +178,9 @@ def test_a_missing_last_line_break_is_no_fault(tmp_path: Path) -> None:
         ("9\t20\t3", "line 5: expected the 4 fields .* separated by a tab, found 3 fields"),
         ("9,20,3,881250999", "line 5: .* found 1 fields; it looks separated by ','"),
         ("", "line 5: .* found 1 fields: ''"),
+        ("+9\t20\t3\t881250999", r"line 5, column 'user': .* whole number, found '\+9'"),
+        ("0x9\t20\t3\t881250999", "line 5, column 'user': .* whole number, found '0x9'"),
+        ("9" * 19 + "\t20\t3\t8", "line 5, column 'user': .* whole number, found '999"),
         (U_DATA[1], "line 5, column 'user': repeats the user, item, time of .*line 2"),
     ],
 )
@@ -354,3 +357,59 @@ def test_the_official_100k_set_is_read_whole() -> None:
     assert abs(ratings.values.mean() - 3.52986) < 1e-9
     assert ratings.matrix().nnz == 100_000
     assert ratings.to_log().n_rows == 100_000
+
+
+def test_only_line_breaks_part_the_lines_of_movies(tmp_path: Path) -> None:
+    folder = write_set(tmp_path)
+    title = "Caf\x85 \u2028 (1995)"
+    lines = ["|".join(line) for line in _with_title(MOVIES["u.item"], title)]
+    (folder / "u.item").write_bytes("\r\n".join([*lines, ""]).encode())
+    assert load_movielens(folder).catalogue.titles[0] == title
+
+
+def _with_title(text: str, title: str) -> list[list[str]]:
+    """Return the fields of movies, the first one with another title."""
+    fields = [line.split("|") for line in text.split("\n")]
+    fields[0][1] = title
+    return fields
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('50,"E,Drama', "line 6: expected fields whose quotes are closed"),
+        ('50,"' + "E" * 200_000, "line 6: expected fields whose quotes are closed"),
+        (f"{10**20},E,Drama", "line 6, column 'item': expected a whole number"),
+    ],
+    ids=["unclosed", "long", "id"],
+)
+def test_a_broken_row_of_movies_is_named(tmp_path: Path, line: str, message: str) -> None:
+    folder = write_set(tmp_path, "ratings.csv")
+    with open(folder / "movies.csv", "ab") as file:
+        file.write(f"{line}\n".encode())
+    with pytest.raises(DataError, match=rf"movies\.csv, {message}"):
+        load_movielens(folder)
+
+
+def test_a_tab_in_ratings_dat_is_named(tmp_path: Path) -> None:
+    folder = write_set(tmp_path, "ratings.dat")
+    (folder / "ratings.dat").write_text("1::10::5::9\n1::\t20::5::9\n")
+    with pytest.raises(DataError, match=r"ratings\.dat, line 2, column 'item'"):
+        load_movielens(folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "words"), [(1, (6, 8), "encrypted"), (99, (8, 10), "not supported")]
+)
+def test_an_archive_that_cannot_be_unpacked_is_refused(
+    tmp_path: Path, value: int, places: tuple[int, int], words: str
+) -> None:
+    path = tmp_path / "ml.ZIP"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("ml/u.data", "1\t2\t3\t881250949\n")
+    content = bytearray(path.read_bytes())
+    content[places[0]] = value
+    content[content.find(b"PK\x01\x02") + places[1]] = value
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"ml\.ZIP:ml/u\.data: cannot be unpacked: .*{words}"):
+        load_movielens(path)
