@@ -124,15 +124,37 @@ def _from_arrow(name: str, array: Any, metadata: LogMetadata) -> NDArray[Any]:
     if array.null_count:
         raise LogFormatError(f"column {name!r} must have a value in every row; some are missing")
     if not pa.types.is_fixed_size_list(array.type):
+        _check_type(name, array.type)
         values = np.asarray(array.to_numpy(zero_copy_only=False))
         return values.astype(str) if values.dtype.kind == "O" else values
+    _check_type(name, array.type.value_type)
     shape: tuple[int, ...] = (array.type.list_size,)
     if name == "candidate_features" and metadata.candidate_shape is not None:
         shape = metadata.candidate_shape
+        if shape[0] * shape[1] != array.type.list_size:
+            raise LogFormatError(
+                f"column {name!r} must hold {shape[0]} * {shape[1]} values a row, as the metadata "
+                f"say, got {array.type.list_size}"
+            )
     if array.flatten().null_count:
         raise LogFormatError(f"column {name!r} must have a value in every slot; some are missing")
     flat = np.array(array.flatten().to_numpy(zero_copy_only=False))
     return flat.reshape(len(array), *shape)
+
+
+def _check_type(name: str, kind: pa.DataType) -> None:
+    checks = (
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_boolean,
+        pa.types.is_string,
+        pa.types.is_large_string,
+    )
+    if not any(check(kind) for check in checks):
+        raise LogFormatError(
+            f"column {name!r} must hold numbers, truth values or text, or fixed-size lists of "
+            f"them, got {kind}"
+        )
 
 
 def _converted(name: str, values: NDArray[Any], slate_size: int) -> NDArray[Any]:

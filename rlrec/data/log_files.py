@@ -35,6 +35,9 @@ class LogParts:
         opened = [_open_part(part) for part in self.paths]
         self.metadata = _metadata_of(self.paths[0], opened[0])
         self.names = tuple(opened[0].schema_arrow.names)
+        repeated = sorted({name for name in self.names if self.names.count(name) > 1})
+        if repeated:
+            raise LogFormatError(f"{self.paths[0]}: has columns that stand twice: {repeated}")
         for part, file in zip(self.paths, opened, strict=True):
             if not file.schema_arrow.equals(opened[0].schema_arrow):
                 raise LogFormatError(f"{part}: its columns differ from those of {self.paths[0]}")
@@ -192,11 +195,22 @@ def _check_place(path: Path, file: pq.ParquetFile, found: int) -> None:
     text = (file.schema_arrow.metadata or {}).get(_PLACE)
     if text is None:
         raise LogFormatError(f"{path}: not a part of a log written by rlrec")
-    number, n_parts = json.loads(text)
+    number, n_parts = _place_in(path, text)
     if found != n_parts or (n_parts > 1 and path.name != _PART.format(number)):
         raise LogFormatError(
             f"{path}: part {number + 1} of a log of {n_parts} parts, of which {found} are here"
         )
+
+
+def _place_in(path: Path, text: bytes) -> tuple[int, int]:
+    """Return the number of a part, and how many parts there are."""
+    try:
+        number, n_parts = json.loads(text)
+    except (ValueError, TypeError):
+        number, n_parts = None, None
+    if type(number) is not int or type(n_parts) is not int or not 0 <= number < n_parts:
+        raise LogFormatError(f"{path}: its number among the parts is damaged: {text!r:.80}")
+    return number, n_parts
 
 
 def _damaged(path: Path, error: Exception) -> LogFormatError:

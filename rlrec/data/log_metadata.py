@@ -1,6 +1,7 @@
 """What is known about an interaction log as a whole."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -70,4 +71,44 @@ class LogMetadata:
         known = {each.name for each in fields(cls)}
         if not {"slate_size", "response_channels"} <= facts.keys() <= known:
             raise LogFormatError(f"log metadata must have fields of {sorted(known)}, got {facts}")
+        for name, value in facts.items():
+            wanted, is_right = _KINDS[name]
+            if not is_right(value):
+                raise LogFormatError(f"{name} in log metadata must be {wanted}, got {value!r:.80}")
         return cls(**facts)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _are_channels(value: object) -> bool:
+    is_list = isinstance(value, list) and all(map(_is_text, value))
+    return is_list and len(set(value)) == len(value)  # type: ignore[arg-type, call-overload]
+
+
+def _is_shape(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_count, value))
+
+
+def _or_null(is_right: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: value is None or is_right(value)
+
+
+_KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "slate_size": ("a whole number", _is_count),
+    "response_channels": ("a list of different names", _are_channels),
+    "catalogue_fingerprint": ("text or null", _or_null(_is_text)),
+    "n_topics": ("a whole number or null", _or_null(_is_count)),
+    "logging_policy": ("text", _is_text),
+    "env_id": ("text or null", _or_null(_is_text)),
+    "env_arguments": ("a JSON object", lambda value: isinstance(value, dict)),
+    "seed": ("a whole number or null", _or_null(_is_count)),
+    "candidate_shape": ("two whole numbers or null", _or_null(_is_shape)),
+    "schema_version": ("a whole number", _is_count),
+}
+"""What each field is in JSON."""

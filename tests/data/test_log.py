@@ -322,3 +322,34 @@ def test_missing_values_in_a_part_are_refused(folder: Path) -> None:
     rewrite(part, table.set_column(table.schema.get_field_index("reward"), "reward", gaps))
     with pytest.raises(LogFormatError, match="'reward' must have a value in every row"):
         InteractionLog.open(folder)
+
+
+@pytest.mark.parametrize("place", [b"x", b"1", b"[0]", b'["a", 2]', b"[1, 1]"])
+def test_a_damaged_number_of_a_part_is_refused(folder: Path, place: bytes) -> None:
+    part = folder / "part-00000.parquet"
+    table = pq.read_table(part)
+    changed = {**table.schema.metadata, b"rlrec_part": place}
+    pq.write_table(table.replace_schema_metadata(changed), part)
+    with pytest.raises(LogFormatError, match=r"part-00000\.parquet: its number among the parts"):
+        InteractionLog.open(folder)
+
+
+def test_columns_of_foreign_types_are_refused(folder: Path) -> None:
+    part = folder / "part-00000.parquet"
+    table = pq.read_table(part)
+    place = table.schema.get_field_index("slate")
+    ragged = table["slate"].cast(pa.list_(pa.int64()))
+    rewrite(part, table.set_column(place, "slate", ragged))
+    with pytest.raises(LogFormatError, match=r"column 'slate' must hold .* got list"):
+        InteractionLog.open(folder)
+    rewrite(part, table.append_column("reward", table["reward"]))
+    with pytest.raises(LogFormatError, match=r"columns that stand twice: \['reward'\]"):
+        InteractionLog.open(folder)
+
+
+def test_candidates_of_another_shape_than_the_metadata_say_are_refused(tmp_path: Path) -> None:
+    make_log(candidate_features=np.zeros((12, 7, 3), np.float32)).write(tmp_path / "log")
+    part = tmp_path / "log" / "part-00000.parquet"
+    rewrite(part, pq.read_table(part), candidate_shape=[7, 2])
+    with pytest.raises(LogFormatError, match=r"must hold 7 \* 2 values a row.*got 21"):
+        InteractionLog.open(tmp_path / "log")

@@ -42,6 +42,28 @@ def test_unknown_fields_are_refused() -> None:
         LogMetadata.from_json(json.dumps(more))
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("slate_size", "10"),
+        ("slate_size", None),
+        ("slate_size", True),
+        ("response_channels", 5),
+        ("response_channels", [1]),
+        ("response_channels", ["click", "click"]),
+        ("catalogue_fingerprint", 5),
+        ("env_arguments", []),
+        ("candidate_shape", 5),
+        ("candidate_shape", [1, "2"]),
+        ("seed", "x"),
+    ],
+)
+def test_a_field_of_another_type_is_refused(field: str, value: object) -> None:
+    wrong = {**json.loads(METADATA.to_json()), field: value}
+    with pytest.raises(LogFormatError, match=f"{field} in log metadata must be"):
+        LogMetadata.from_json(json.dumps(wrong))
+
+
 def test_a_log_needs_slots_and_channels() -> None:
     with pytest.raises(LogFormatError, match="slate_size of 1 or more"):
         LogMetadata(slate_size=0, response_channels=("click",))
