@@ -182,7 +182,8 @@ def exact_values(wrong_state: bool = False, fixed_nothing: bool = False) -> Exac
     return Exact(items, nothing, slates)
 
 
-TOLERANCE = 1.0  # values are up to 34; each of the mistakes below is off by more than 5
+# Values are up to 34. Over four seeds they were off by at most 0.62; each mistake by more than 5.
+TOLERANCE = 1.0
 MOOD_CONFIG = SlateQConfig(
     discount=DISCOUNT,
     hidden=32,
@@ -271,7 +272,7 @@ def test_looking_ahead_earns_more_than_showing_what_tempts(pretrained: SlateQ) -
 
 def test_with_the_value_of_nothing_fixed_values_are_too_low(mood_log: InteractionLog) -> None:
     config = replace(MOOD_CONFIG, learns_nothing=False)
-    agent = mood_agent(config).pretrain(mood_log, 600)
+    agent = mood_agent(config).pretrain(mood_log, 500)
     with torch.no_grad():
         values = agent.policy.target(every_mood())
         assert not agent.policy.null_value(values).any()
