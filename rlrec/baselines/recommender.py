@@ -124,6 +124,11 @@ class Recommender(ABC):
         """Number of items, N."""
         return int(self.interactions.shape[1])
 
+    @property
+    def has_item_factors(self) -> bool:
+        """Whether a fitted model has `item_factors`, shape (N, D), that an agent can start from."""
+        return "item_factors" in self._fitted_names
+
     def softened(self, temperature: float) -> Self:
         """Return a copy that draws slates by Plackett-Luce.
 

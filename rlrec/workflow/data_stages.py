@@ -59,7 +59,7 @@ def ratings_of(data: DataConfig) -> Ratings:
     """Return the ratings that a configuration names."""
     try:
         return load_ratings(data.path, **data.columns)
-    except TypeError as error:  # an argument that the loader does not have
+    except ConfigError as error:
         raise ConfigError(f"data.columns: {error}") from None
 
 

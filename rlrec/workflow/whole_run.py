@@ -6,10 +6,8 @@ from typing import NamedTuple
 
 import torch
 
-from rlrec.envs import describe_environments, make_simulator
-from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
-from rlrec.workflow.agent_stages import agent_config
-from rlrec.workflow.config import RunConfig
+from rlrec.errors import ConfigError
+from rlrec.workflow.component_checks import check_components
 from rlrec.workflow.config_file import (
     apply_overrides,
     check_config,
@@ -22,7 +20,6 @@ from rlrec.workflow.report import write_report
 from rlrec.workflow.report_data import gather, judge
 from rlrec.workflow.run_folder import STAGE_NAMES, RunFolder, json_text, write_file
 from rlrec.workflow.runner import run_stages, stage_seed
-from rlrec.workflow.saved_policies import ORACLE_LOGGER, unfitted
 from rlrec.workflow.stages import STAGES
 
 
@@ -84,41 +81,3 @@ def carry_out(folder: RunFolder, reporter: Reporter, is_new: bool) -> Outcome:
     write_file(folder.path / "results.json", json_text(results))
     report_path = write_report(folder)
     return Outcome(judge(gather(folder).rollouts).headline, report_path)
-
-
-def check_components(config: RunConfig) -> None:
-    """Refuse settings that a component would refuse minutes later.
-
-    Raises:
-        ConfigError, UnknownNameError: A name or setting of a component is not known.
-        DataError: The data are not there.
-    """
-    agent_config(config)
-    loggers = [config.logging.baseline] if config.logging.baseline is not None else []
-    rankings = (config.data.rankings or ()) if config.data is not None else ()
-    ranked = [baseline for ranking in rankings for baseline in ranking.baselines or ()]
-    for baseline in (*config.baselines, *loggers, *ranked):
-        if baseline.name != ORACLE_LOGGER or baseline not in loggers:
-            unfitted(baseline)
-    if config.data is not None and not Path(config.data.path).exists():
-        raise DataError(f"data.path: there is no file or folder {config.data.path!r}")
-    environment = config.environment
-    for changed in ({}, environment.validation, environment.evaluation):
-        arguments = {**environment.arguments, **changed}
-        if config.data is None:
-            make_simulator(environment.id, 1, **arguments)
-        else:
-            _check_argument_names(environment.id, arguments)
-
-
-def _check_argument_names(env_id: str, arguments: dict[str, object]) -> None:
-    """Check what can be checked before the users are fitted."""
-    entries = {entry.env_id: entry for entry in describe_environments()}
-    if env_id not in entries:
-        raise UnknownNameError(
-            f"no environment is called {env_id!r}.{nearest_hint(env_id, entries)}"
-        )
-    known = entries[env_id].arguments
-    for name in arguments:
-        if name not in known:
-            raise UnknownNameError(f"{env_id} has no argument {name!r}.{nearest_hint(name, known)}")

@@ -95,6 +95,20 @@ def test_errors_are_one_line_and_exit_code_2(
         ("environment.arguments.n_itms=3", "has no argument 'n_itms'. Did you mean 'n_items'?"),
         ("environment.evaluation.n_itms=3", "has no argument 'n_itms'. Did you mean 'n_items'?"),
         ("logging.baseline.name=asl", "no baseline is called 'asl'. Did you mean 'als'?"),
+        ("baselines.0.settings.slate_size=3", "'als' has slate_size 3, but the environment has"),
+        ("logging.baseline={name: ease, settings: {slate_size: 3}}", "'ease' has slate_size 3"),
+        ("environment.evaluation.slate_size=3", "need one slate size, got"),
+        ("environment.arguments={}", "have no identity: leave the baselines out"),
+        (
+            "data={path: ., columns: {user: u}}",
+            "data.columns: load_table needs the argument 'item'",
+        ),
+        ("data={path: ., columns: {expext: 1}}", "takes no 'expext'. Did you mean 'expect'?"),
+        ("data={path: ., columns: {expect: 1}}", "data.columns: expect must be three"),
+        ("data={path: ., users: {factor: 3}}", "no setting 'factor'. Did you mean 'factors'?"),
+        ("data={path: ., users: {progress: 3}}", "fit_users has no setting 'progress'"),
+        ("data={path: ., users: {factors: 0}}", "data.users: factors must be a whole number"),
+        ("data={path: ., users: {shares: [1]}}", "data.users: shares must be 3 numbers"),
         ("data.path=nowhere", "data.path: there is no file or folder 'nowhere'"),
     ],
 )
@@ -110,6 +124,17 @@ def test_what_a_component_would_refuse_is_refused_before_anything_is_written(
     assert failed.exit_code == 2, failed.output
     assert message in failed.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_item_factors_of_a_baseline_without_them_are_refused(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["--set", "baselines=[{name: ease}]", "--set", "agent.item_factors=ease"]
+    words += ["--set", "environment.arguments.n_items=50"]
+    failed = RUNNER.invoke(app, ["run", str(config_file), *words])
+    assert failed.exit_code == 2
+    assert "agent.item_factors: the baseline 'ease' has no item factors" in failed.stderr
 
 
 @pytest.mark.parametrize("card", ["{", "[]", '{"format": "rlrec-baseline"}', "{}"])
