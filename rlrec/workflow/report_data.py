@@ -51,7 +51,7 @@ def gather(folder: RunFolder) -> ReportData:
     finetuning = folder.results("finetune", ("curve", "best_interactions"))
     folder.results("evaluate")
     makers = {name: folder.code_of(name) for name in STAGE_NAMES}
-    commits = [str(each["commit"]) for each in (folder.card, *makers.values()) if each["commit"]]
+    commits = [each.get("commit") for each in (folder.card, *makers.values())]
     compared = {name: code_differences(folder.card, code) for name, code in makers.items()}
     return ReportData(
         config=folder.config,
@@ -61,10 +61,10 @@ def gather(folder: RunFolder) -> ReportData:
         curve=_curve(finetuning["curve"]),
         best_interactions=finetuning["best_interactions"],
         log=folder.results("log", ("n_rows", "policy")),
-        environment=folder.results("environment", ("n_choices", "slate_size", "card")),
+        environment=_environment(folder),
         data=folder.results("data"),
         seconds={name: folder.seconds(name) for name in STAGE_NAMES},
-        commits=list(dict.fromkeys(commits)),
+        commits=[str(commit) for commit in dict.fromkeys(commits) if commit],
         foreign={name: lines for name, lines in compared.items() if lines},
     )
 
@@ -78,9 +78,20 @@ def _rollouts(path: Path) -> RolloutResults:
 
 def _curve(points: Any) -> list[CurvePoint]:
     try:
-        return [CurvePoint(**point) for point in points]
+        curve = [CurvePoint(**point) for point in points]
     except TypeError as error:
         raise RunFolderError(f"the learning curve of the run is damaged: {error}") from error
+    if not curve:
+        raise RunFolderError("the learning curve of the run is damaged: it has no points")
+    return curve
+
+
+def _environment(folder: RunFolder) -> dict[str, Any]:
+    results = folder.results("environment", ("n_choices", "slate_size", "card"))
+    for line in results["card"]:
+        if not isinstance(line, dict) or not {"name", "value", "status", "note"} <= line.keys():
+            raise RunFolderError(f"the card of the environment is damaged: {line!r:.80}")
+    return results
 
 
 @dataclass(frozen=True)

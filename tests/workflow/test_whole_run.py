@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,6 +119,29 @@ def test_a_run_killed_within_stages_resumes_to_the_same_results(
     resumed = RUNNER.invoke(app, ["run", *arguments])
     assert resumed.exit_code == 0, resumed.output
     assert (killed / "results.json").read_bytes() == (undisturbed / "results.json").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("run.json", '{"schema_version": 1}'),
+        ("stages/environment/done.json", '{"n_choices": 1, "slate_size": 1, "card": [{}]}'),
+        ("stages/finetune/done.json", "{}"),
+        ("stages/finetune/done.json", '{"curve": [], "best_interactions": 0}'),
+        ("stages/finetune/done.json", '{"curve": [5], "best_interactions": 0}'),
+        ("stages/log/done.json", "[]"),
+        ("stages/evaluate/rollouts.json", "{}"),
+    ],
+)
+def test_the_report_of_a_damaged_run_is_refused_in_one_line(
+    undisturbed: Path, tmp_path: Path, file: str, content: str
+) -> None:
+    shutil.copytree(undisturbed, tmp_path / "run")
+    (tmp_path / "run" / file).write_text(content)
+    refused = RUNNER.invoke(app, ["report", str(tmp_path / "run")])
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("rlrec: ") and refused.stderr.count("\n") == 1
 
 
 @pytest.mark.slow
