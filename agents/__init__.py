@@ -1,6 +1,7 @@
 """Agents that show slates: SlateQ, with the policies every study compares against."""
 
-from rlrec.agents.slate_q import SlateQ, SlateQConfig
+from rlrec.agents.slate_q import SlateQ
+from rlrec.agents.slate_q_config import SlateQConfig
 from rlrec.envs.oracles import MyopicOracle, PlanningReference
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
 

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import maybe_make_env
 
+from rlrec.agents.slate_q_config import SlateQConfig
 from rlrec.baselines.model_folder import Fitted, SavedModel, read_model, write_model
 from rlrec.data.catalogue import Catalogue
 from rlrec.envs.sb3 import SlateVecEnv
@@ -18,7 +19,7 @@ from rlrec.envs.simulator import Snapshot
 from rlrec.errors import ConfigError, ModelFileError
 
 if TYPE_CHECKING:
-    from rlrec.agents.slate_q import SlateQ, SlateQConfig
+    from rlrec.agents.slate_q import SlateQ
 
 Agent = TypeVar("Agent", bound="SlateQ")
 Arrays = dict[str, NDArray[Any]]
@@ -206,8 +207,6 @@ def _read(
 
 
 def _config(folder: Path, saved: SavedModel) -> "SlateQConfig":
-    from rlrec.agents.slate_q import SlateQConfig
-
     try:
         return SlateQConfig(**saved.settings)
     except (TypeError, ConfigError) as error:

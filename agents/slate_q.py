@@ -1,7 +1,6 @@
 """SlateQ: values of single items, learned from slates."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,17 +13,19 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv, PyTorchObs, Schedule
+from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import polyak_update
 from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 from torch import Tensor
 from torch.nn import functional as F
 
 from rlrec.agents.logged import logged_transitions
-from rlrec.agents.networks import ItemKnowledge, ItemScorer, Scores, TensorDict
+from rlrec.agents.networks import ItemKnowledge
 from rlrec.agents.replay import LoggedTransitions, SlateBatch, SlateReplayBuffer, joined
 from rlrec.agents.saving import load_agent, load_training, save_agent, save_training
-from rlrec.agents.slate_value import best_slates, blank_repeats
+from rlrec.agents.slate_q_config import SlateQConfig
+from rlrec.agents.slate_q_policy import SlateQPolicy
+from rlrec.agents.slate_value import blank_repeats
 from rlrec.arrays import Floats, Floats32, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
@@ -34,157 +35,7 @@ from rlrec.simulation import simulator_of
 from rlrec.slates import SlateDraw, given_prefix
 
 Progress = Callable[[int, int], None]
-_LEAST_WEIGHT = 1e-12
 _BLOCK = 2048  # users scored at once by `act`
-
-
-@dataclass(frozen=True, kw_only=True)
-class SlateQConfig:
-    """Settings of `SlateQ`."""
-
-    discount: float = 1.0
-    """Weight of the value one step ahead, in 0..1."""
-    learning_rate: float = 1e-3
-    """Step size of Adam, above 0."""
-    finetuning_rate: float = 0.2
-    """Factor of the step size in `learn` after pretraining."""
-    log_share: float = 0.5
-    """Part of each batch of `learn` that comes from the log, if there is one, in 0..1: it keeps
-    showing what the agent no longer tries."""
-    comparing_rate: float = 0.1
-    """Factor of the step size for what sets items apart in the values. Returns vary by far more
-    than what one item changes, so this is learned slowly, as an average over many steps."""
-    batch_size: int = 256
-    """Transitions an update, 1 or more."""
-    buffer_size: int = 100_000
-    """Transitions kept from interaction."""
-    learning_starts: int = 5_000
-    """Interactions before the first update of `learn`."""
-    updates_per_transition: float = 1 / 16
-    """Updates of `learn` for each transition."""
-    target_rate: float = 0.002
-    """Share by which the slow copy of the values follows after each update of `learn`, in (0, 1].
-    The slow copy bootstraps the targets and also chooses the slates: greedy slates flip at tiny
-    differences, which averaging over updates evens out."""
-    pretraining_target_rate: float = 0.01
-    """The same in `pretrain`, at whose end the copy is made equal."""
-    exploration_start: float = 1.0
-    """Share of users shown a random slate when `learn` starts without pretraining."""
-    exploration_end: float = 0.05
-    """The same once exploration has shrunk, and throughout after pretraining."""
-    exploration_share: float = 0.3
-    """Part of `learn` over which exploration shrinks."""
-    value_scale: float = 100.0
-    """Values are learned in this unit of return; a typical return / 5 serves."""
-    item_size: int = 32
-    """Length of an item's vector."""
-    hidden: int = 256
-    """Width of the two hidden layers."""
-    search_rounds: int = 4
-    """Rounds of the slate search when acting; four are exact in nearly all cases."""
-    target_rounds: int = 2
-    """Rounds of the slate search in the targets of updates."""
-    n_steps: int = 10
-    """Steps that `learn` follows before the value of the best slate takes over, 1 or more. Above 1
-    the slates shown in between count as if they were the agent's own. That pulls values towards
-    those of who showed them (the agent a while ago; the logging policy for the logged share), and
-    in return bootstraps less often, which steadies them. `pretrain` follows a log for one step."""
-    warmup_share: float = 0.25
-    """Part of `pretrain` that learns from returns seen in the log, before bootstrapping."""
-    learns_nothing: bool = True
-    """Learn the value of showing a slate from which nothing is taken; False fixes it at 0."""
-
-    def __post_init__(self) -> None:
-        for names, holds, rule in _RULES:
-            for name in names.split():
-                value = getattr(self, name)
-                if not (isinstance(value, (int, float)) and holds(value)):
-                    raise ConfigError(f"{name} of SlateQ must {rule}, got {value!r}")
-
-
-_RULES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
-    (
-        "learning_rate finetuning_rate comparing_rate value_scale updates_per_transition",
-        lambda x: 0 < x < np.inf,
-        "be above 0",
-    ),
-    ("target_rate pretraining_target_rate", lambda x: 0 < x <= 1, "lie in (0, 1]"),
-    (
-        "discount log_share exploration_start exploration_end exploration_share warmup_share",
-        lambda x: 0 <= x <= 1,
-        "lie in 0..1",
-    ),
-    (
-        "batch_size buffer_size item_size hidden search_rounds target_rounds n_steps",
-        lambda x: x >= 1 and x == int(x),
-        "be a whole number of 1 or more",
-    ),
-    ("learning_starts", lambda x: 0 <= x < np.inf, "be 0 or more"),
-)
-
-
-class SlateQPolicy(BasePolicy):
-    """Networks of SlateQ: item values, their slow copy, and the choice model."""
-
-    def __init__(
-        self,
-        observation_space: spaces.Dict,
-        action_space: spaces.MultiDiscrete,
-        lr_schedule: Schedule,
-        items: ItemKnowledge,
-        config: SlateQConfig,
-    ) -> None:
-        super().__init__(observation_space, action_space)
-        n_choices = int(action_space.nvec[0])
-        self.slate_size = len(action_space.nvec)
-        self.rounds = config.search_rounds
-        self.learns_nothing = config.learns_nothing
-
-        def scorer(has_base: bool) -> ItemScorer:
-            sizes = (config.item_size, config.hidden)
-            return ItemScorer(observation_space, n_choices, items, *sizes, has_base)
-
-        self.values = scorer(has_base=True)
-        self.target = scorer(has_base=True)
-        self.target.load_state_dict(self.values.state_dict())
-        self.target.requires_grad_(False)
-        self.choice = scorer(has_base=False)  # a shift of all scores cancels in the softmax
-        self.optimizer = torch.optim.Adam(
-            [
-                {"params": self.values.base_parameters(), "share": 1.0},
-                {"params": self.values.comparing_parameters(), "share": config.comparing_rate},
-                {"params": list(self.choice.parameters()), "share": 1.0},
-            ],
-            lr=lr_schedule(1),
-            fused=True,
-        )
-
-    def best_slates(
-        self, net: ItemScorer, observations: TensorDict, rounds: int
-    ) -> tuple[Tensor, Tensor]:
-        """Return the best slate under `net` and its value, in units of `value_scale`."""
-        choice, values = self.choice(observations), net(observations)
-        logits = choice.of_all()
-        top = torch.maximum(logits.amax(dim=1), choice.nothing)
-        # Not 0, which single precision reaches at a difference of about 100 in logits.
-        weights = (logits - top[:, None]).exp_().clamp_min_(_LEAST_WEIGHT)
-        null_weight = (choice.nothing - top).exp_().clamp_min_(_LEAST_WEIGHT)
-        null_value = self.null_value(values)
-        return best_slates(
-            weights, values.of_all(), null_weight, null_value, self.slate_size, rounds
-        )
-
-    def null_value(self, values: Scores) -> Tensor:
-        """Return q(s, nothing), (B,)."""
-        return values.nothing if self.learns_nothing else torch.zeros_like(values.nothing)
-
-    def forward(self, obs: PyTorchObs, deterministic: bool = True) -> Tensor:
-        """Return the best slate of each user, (B, K)."""
-        return self._predict(obs, deterministic)
-
-    def _predict(self, observation: PyTorchObs, deterministic: bool = True) -> Tensor:
-        assert isinstance(observation, dict)
-        return self.best_slates(self.target, observation, self.rounds)[0]
 
 
 class SlateQ(OffPolicyAlgorithm):

@@ -1,0 +1,93 @@
+"""Settings of SlateQ."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlrec.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlateQConfig:
+    """Settings of `SlateQ`."""
+
+    discount: float = 1.0
+    """Weight of the value one step ahead, in 0..1."""
+    learning_rate: float = 1e-3
+    """Step size of Adam, above 0."""
+    finetuning_rate: float = 0.2
+    """Factor of the step size in `learn` after pretraining."""
+    log_share: float = 0.5
+    """Part of each batch of `learn` that comes from the log, if there is one, in 0..1: it keeps
+    showing what the agent no longer tries."""
+    comparing_rate: float = 0.1
+    """Factor of the step size for what sets items apart in the values. Returns vary by far more
+    than what one item changes, so this is learned slowly, as an average over many steps."""
+    batch_size: int = 256
+    """Transitions an update, 1 or more."""
+    buffer_size: int = 100_000
+    """Transitions kept from interaction."""
+    learning_starts: int = 5_000
+    """Interactions before the first update of `learn`."""
+    updates_per_transition: float = 1 / 16
+    """Updates of `learn` for each transition."""
+    target_rate: float = 0.002
+    """Share by which the slow copy of the values follows after each update of `learn`, in (0, 1].
+    The slow copy bootstraps the targets and also chooses the slates: greedy slates flip at tiny
+    differences, which averaging over updates evens out."""
+    pretraining_target_rate: float = 0.01
+    """The same in `pretrain`, at whose end the copy is made equal."""
+    exploration_start: float = 1.0
+    """Share of users shown a random slate when `learn` starts without pretraining."""
+    exploration_end: float = 0.05
+    """The same once exploration has shrunk, and throughout after pretraining."""
+    exploration_share: float = 0.3
+    """Part of `learn` over which exploration shrinks."""
+    value_scale: float = 100.0
+    """Values are learned in this unit of return; a typical return / 5 serves."""
+    item_size: int = 32
+    """Length of an item's vector."""
+    hidden: int = 256
+    """Width of the two hidden layers."""
+    search_rounds: int = 4
+    """Rounds of the slate search when acting; four are exact in nearly all cases."""
+    target_rounds: int = 2
+    """Rounds of the slate search in the targets of updates."""
+    n_steps: int = 10
+    """Steps that `learn` follows before the value of the best slate takes over, 1 or more. Above 1
+    the slates shown in between count as if they were the agent's own. That pulls values towards
+    those of who showed them (the agent a while ago; the logging policy for the logged share), and
+    in return bootstraps less often, which steadies them. `pretrain` follows a log for one step."""
+    warmup_share: float = 0.25
+    """Part of `pretrain` that learns from returns seen in the log, before bootstrapping."""
+    learns_nothing: bool = True
+    """Learn the value of showing a slate from which nothing is taken; False fixes it at 0."""
+
+    def __post_init__(self) -> None:
+        for names, holds, rule in _RULES:
+            for name in names.split():
+                value = getattr(self, name)
+                if not (isinstance(value, (int, float)) and holds(value)):
+                    raise ConfigError(f"{name} of SlateQ must {rule}, got {value!r}")
+
+
+_RULES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
+    (
+        "learning_rate finetuning_rate comparing_rate value_scale updates_per_transition",
+        lambda x: 0 < x < np.inf,
+        "be above 0",
+    ),
+    ("target_rate pretraining_target_rate", lambda x: 0 < x <= 1, "lie in (0, 1]"),
+    (
+        "discount log_share exploration_start exploration_end exploration_share warmup_share",
+        lambda x: 0 <= x <= 1,
+        "lie in 0..1",
+    ),
+    (
+        "batch_size buffer_size item_size hidden search_rounds target_rounds n_steps",
+        lambda x: x >= 1 and x == int(x),
+        "be a whole number of 1 or more",
+    ),
+    ("learning_starts", lambda x: 0 <= x < np.inf, "be 0 or more"),
+)
