@@ -1,12 +1,14 @@
 """The workbench for recommenders that think ahead.
 
-Simulated users, slate agents pretrained from logs and fine-tuned by interaction. The names here
-are loaded when first used, so that `import rlrec` is light; `import rlrec.envs` makes the
-environments known to `gymnasium.make`.
+Simulated users, slate agents pretrained from logs and fine-tuned by interaction. Importing it makes
+the environments known to `gymnasium.make`; all else here is loaded when first used, so that
+`import rlrec` stays light.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+import gymnasium as _gymnasium
 
 if TYPE_CHECKING:
     from rlrec.baselines import make_baseline
@@ -30,6 +32,17 @@ _HOMES = {
     "make_users": "rlrec.envs",
     "rollout": "rlrec.evaluation",
 }
+
+_ENVIRONMENTS = ("rlrec/FittedUsers-v0", "rlrec/InterestEvolution-v0")
+
+for _env_id in _ENVIRONMENTS:  # by name: what makes them is imported when one is made
+    if _env_id not in _gymnasium.registry:
+        _gymnasium.register(
+            id=_env_id,
+            entry_point="rlrec.envs.registration:make_single_env",
+            vector_entry_point="rlrec.envs.registration:make_vector_env",
+            kwargs={"env_id": _env_id},
+        )
 
 __all__ = [
     "Catalogue",

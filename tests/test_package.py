@@ -38,8 +38,14 @@ def test_torch_is_imported_by_nothing_that_does_not_learn(statement: str) -> Non
     assert modules_after(statement).isdisjoint(HEAVY)
 
 
-def test_importing_rlrec_alone_imports_no_array_library() -> None:
-    assert modules_after("import rlrec").isdisjoint({"numpy", "pandas", "pyarrow", "gymnasium"})
+def test_importing_rlrec_alone_imports_no_table_library_and_no_simulator() -> None:
+    assert modules_after("import rlrec").isdisjoint({"pandas", "pyarrow", "rlrec.envs"})
+
+
+def test_importing_rlrec_alone_makes_every_environment_known_to_gymnasium() -> None:
+    known = {entry.env_id for entry in rlrec.describe_environments()}
+    made = "; ".join(f"gymnasium.make({env_id!r}).reset(seed=0)" for env_id in sorted(known))
+    assert "rlrec.envs" in modules_after(f"import gymnasium, rlrec; {made}")
 
 
 def test_the_users_of_stable_baselines3_are_loaded_when_made() -> None:
