@@ -58,7 +58,8 @@ class SlateQ(OffPolicyAlgorithm):
         item_factors: Shape (N, F). Factors of a collaborative-filtering model, known to the
             networks from the start; None for none.
         catalogue: The items; by default that of `env`, if it has one.
-        seed: Seed of networks, exploration and sampling.
+        seed: Of networks, exploration and sampling, and as in stable-baselines3 of `env` too; None
+            leaves `env` with its own seed and draws the rest anew.
         tensorboard_log: Folder for TensorBoard, or None.
         verbose: As in stable-baselines3.
         device: As in stable-baselines3.
