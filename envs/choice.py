@@ -4,7 +4,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rlrec.arrays import Floats
+from rlrec.arrays import Floats, Ints
 from rlrec.errors import ConfigError
 
 
@@ -18,22 +18,34 @@ class ChoiceWeights(NamedTuple):
 
 
 class ChoiceModel(Protocol):
-    """Turns scores into choice probabilities; pure, draws nothing itself.
+    """Turns the scores of a slate into probabilities of a response; pure, draws nothing itself.
 
-    A score of -inf marks a blank slot, which nobody can take.
+    A score of -inf marks a blank slot, which nobody can take. There are two kinds: users who take
+    at most one item (`probabilities` is all there is to say), and users who scan a slate from the
+    top and may take several (`ScanningChoice`).
     """
+
+    takes_one: bool
+    """Whether at most one item of a slate is taken."""
+
+    def probabilities(self, scores: Floats) -> Floats:
+        """(B, K) scores to (B, K + 1) probabilities that each slot is taken, and that none is.
+
+        Where at most one item is taken a row sums to 1.
+        """
+        ...
+
+
+class WeighingChoice(ChoiceModel, Protocol):
+    """Takes one option with probability proportional to its weight, wherever it stands."""
 
     def weights(self, scores: Floats) -> ChoiceWeights:
         """Return weights for scores (B, n), up to a common factor a row."""
         ...
 
-    def probabilities(self, scores: Floats) -> Floats:
-        """(B, K) scores to (B, K + 1) probabilities; the last column is "nothing"."""
-        ...
-
 
 class ProportionalChoice:
-    """Takes an item with probability proportional to its score above a minimum.
+    """Takes one item, with probability proportional to its score above a minimum.
 
     Args:
         minimum: Score at which an item is never taken; lower scores count as this one.
@@ -42,6 +54,8 @@ class ProportionalChoice:
     Reference:
         Ie et al., 2019, "RecSim: A Configurable Simulation Platform for Recommender Systems".
     """
+
+    takes_one = True
 
     def __init__(self, minimum: float = -1.0, nothing_score: float = 1.0) -> None:
         if not -np.inf < minimum < nothing_score < np.inf:
@@ -62,12 +76,14 @@ class ProportionalChoice:
 
 
 class LogitChoice:
-    """Takes an item with probability proportional to exp(score / temperature).
+    """Takes one item, with probability proportional to exp(score / temperature).
 
     Args:
         nothing_score: Score of taking nothing, on the scale of the items' scores.
         temperature: Above 0. Near 0 the best option is always taken.
     """
+
+    takes_one = True
 
     def __init__(self, nothing_score: float = 0.0, temperature: float = 1.0) -> None:
         if not np.isfinite(nothing_score):
@@ -86,6 +102,38 @@ class LogitChoice:
     def probabilities(self, scores: Floats) -> Floats:
         """Return the softmax over the items and nothing."""
         return _shares(self.weights(scores))
+
+
+class FirstChoice:
+    """Always takes the item at the top, whatever it is.
+
+    Reference:
+        Ie et al., 2019, "RecSim" (its long-term satisfaction problem).
+    """
+
+    takes_one = True
+
+    def probabilities(self, scores: Floats) -> Floats:
+        """Return 1 for slot 0, unless it is blank."""
+        probabilities = np.zeros((len(scores), scores.shape[1] + 1))
+        blank = np.isneginf(scores[:, 0])
+        probabilities[:, 0], probabilities[:, -1] = ~blank, blank
+        return probabilities
+
+
+def pick(probabilities: Floats, draws: Floats) -> Ints:
+    """Return the slot whose stretch of the cumulated probabilities holds the draw; K = nothing.
+
+    Args:
+        probabilities: Shape (B, K + 1); rows sum to 1.
+        draws: Shape (B,), in [0, 1).
+    """
+    slots = np.zeros(len(draws), np.int64)
+    edge = np.zeros(len(draws))
+    for slot in range(probabilities.shape[1] - 1):  # faster than along the short axis of a slate
+        edge += probabilities[:, slot]
+        slots += edge <= draws
+    return slots
 
 
 def _shares(weights: ChoiceWeights) -> Floats:

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Floats32, Ints
 from rlrec.envs.pair_values import PairValues
-from rlrec.envs.taste import Consumed, InterestDrift, Shown, State, TopicTaste
+from rlrec.envs.state import Consumed, Shown, State, put
+from rlrec.envs.taste import InterestDrift, TopicTaste
 
 
 class FittedTaste:
@@ -45,10 +46,8 @@ class FittedTaste:
 
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Draw who comes; nobody has an interest yet."""
-        if "person" not in state:
-            state["person"] = np.empty(len(users), np.int64)
         drawn = (draws[:, 0] * len(self._population)).astype(np.int64)
-        state["person"][users] = self._population[drawn]
+        put(state, "person", users, self._population[drawn], np.int64)
         indifferent = np.full((len(users), self._interests.n_topics), 0.5)
         self._interests.start(state, users, indifferent)
 

@@ -12,8 +12,9 @@ from rlrec.envs.fitted_blocks import FittedTaste, RatedQuality
 from rlrec.envs.fitted_model import POPULATIONS, FittedUsersModel
 from rlrec.envs.fitting import fit_users
 from rlrec.envs.items import CatalogueItems
-from rlrec.envs.leaving import TimeBudget, WatchTime
+from rlrec.envs.leaving import TimeBudget
 from rlrec.envs.made_up_ratings import made_up_ratings
+from rlrec.envs.response import WatchTime
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.taste import InterestDrift
 from rlrec.envs.users import Users
@@ -103,10 +104,13 @@ def fitted_users(
             "initial_budget": initial_budget,
         },
         users=Users(
-            CatalogueItems(catalogue, RatedQuality(fitted.quality)),
-            taste,
-            LogitChoice(fitted.nothing_score),
-            budget,
+            items=CatalogueItems(catalogue, RatedQuality(fitted.quality)),
+            taste=taste,
+            choice=LogitChoice(fitted.nothing_score),
+            response=WatchTime(budget),
+            slate_size=slate_size,
+            leaving=budget,
+            tastes_observed=tastes_observed,
         ),
         slate_size=slate_size,
         history=HistoryShape(
@@ -116,7 +120,6 @@ def fitted_users(
             length=history_length,
         ),
         catalogue=catalogue,
-        tastes_observed=tastes_observed,
         max_steps=max_steps,
         card=(
             *_source(model),

@@ -10,7 +10,8 @@ from rlrec.data.history import HistoryShape
 from rlrec.envs.arguments import check_whole_number
 from rlrec.envs.choice import ProportionalChoice
 from rlrec.envs.items import CatalogueItems, FreshDocuments, ItemQuality, Items
-from rlrec.envs.leaving import TimeBudget, WatchTime
+from rlrec.envs.leaving import TimeBudget
+from rlrec.envs.response import WatchTime
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.taste import InterestDrift, TopicTaste
 from rlrec.envs.users import Users
@@ -78,7 +79,7 @@ def interest_evolution(
         slate_size = 3 if n_items is None else 10
     tastes_observed = (n_items is None) if tastes_observed is None else tastes_observed
     items = _items(n_items, n_candidates, catalogue_seed)
-    taste = TopicTaste(N_TOPICS, InterestDrift())
+    budget = TimeBudget()
     problem = Problem(
         env_id=ENV_ID,
         arguments={
@@ -90,11 +91,18 @@ def interest_evolution(
             "history_length": history_length,
             "max_steps": max_steps,
         },
-        users=Users(items, taste, ProportionalChoice(), TimeBudget()),
+        users=Users(
+            items=items,
+            taste=TopicTaste(N_TOPICS, InterestDrift()),
+            choice=ProportionalChoice(),
+            response=WatchTime(budget),
+            slate_size=slate_size,
+            leaving=budget,
+            tastes_observed=tastes_observed,
+        ),
         slate_size=slate_size,
         history=_history(slate_size, history_length, n_items is not None),
         catalogue=items.catalogue if isinstance(items, CatalogueItems) else None,
-        tastes_observed=tastes_observed,
         max_steps=max_steps,
         card=_card(),
     )

@@ -8,7 +8,7 @@ from scipy.special import ndtri
 
 from rlrec.arrays import Floats, Ints
 from rlrec.data.catalogue import Catalogue
-from rlrec.envs.taste import Shown, State
+from rlrec.envs.state import Shown, State, put
 from rlrec.simulation import Space
 
 
@@ -140,14 +140,11 @@ class FreshDocuments:
 
     def draw(self, state: State, users: Ints, draws: Floats) -> None:
         """Draw topics and qualities of M documents for some users."""
-        if "candidate_topics" not in state:
-            state["candidate_topics"] = np.empty((len(users), self.n_choices), np.int64)
-            state["candidate_quality"] = np.empty((len(users), self.n_choices))
         topics = (draws[:, : self.n_choices] * len(self.topic_means)).astype(np.int64)
         # The inverse distribution function takes one uniform a normal; ndtri(0) would be -inf.
         noise = ndtri(np.maximum(draws[:, self.n_choices :], 2.0**-54))
-        state["candidate_topics"][users] = topics
-        state["candidate_quality"][users] = self.topic_means[topics] + self.quality_sd * noise
+        put(state, "candidate_topics", users, topics, np.int64)
+        put(state, "candidate_quality", users, self.topic_means[topics] + self.quality_sd * noise)
 
     def shown(self, state: State, slates: Ints) -> Shown:
         """Return positions and the topics of the documents there."""

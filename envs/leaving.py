@@ -4,17 +4,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlrec.arrays import Bools, Floats, Floats32, Ints
-from rlrec.envs.taste import Consumed, State
+from rlrec.arrays import Bools, Floats, Ints
+from rlrec.envs.blocks import Leaving
+from rlrec.envs.state import Event, State, put, summed
 from rlrec.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimeBudget:
+class TimeBudget(Leaving):
     """Time a user has left; the visit ends when it is used up.
 
     Watching costs its time w and gives back `bonus * w * quality`; a step without a response costs
-    `idle_cost`. So poor items shorten a visit and good ones stretch it.
+    `idle_cost`. So poor items shorten a visit and good ones stretch it. Of several items taken from
+    one slate each is watched as if it were the only one.
 
     Reference:
         Ie et al., 2019, "SlateQ: A Tractable Decomposition for Reinforcement Learning with
@@ -41,27 +43,28 @@ class TimeBudget:
         if not self.bonus >= 0:
             raise ConfigError(f"bonus of the time budget must be 0 or more, got {self.bonus!r}")
 
-    def start(self, state: State, users: Ints) -> None:
+    def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Give new users a full budget."""
-        if "budget" not in state:
-            state["budget"] = np.empty(len(users))
-        state["budget"][users] = self.initial
+        put(state, "budget", users, self.initial)
 
-    def watch_time(self, state: State, users: Ints) -> Floats:
+    def watch_time(self, state: State, users: Ints | slice) -> Floats:
         """Return the minutes these users would watch an item: its length, or what is left."""
         return np.minimum(state["budget"][users], self.item_length)
 
-    def spend(self, state: State, consumed: Consumed, minutes: Floats) -> None:
+    def update(self, state: State, event: Event, draws: Floats) -> None:
         """Charge every user for this step."""
-        budget = state["budget"]
-        bonus = self.bonus * consumed.quality
+        budget, users = state["budget"], event.consumed.users
+        minutes = self.watch_time(state, users)
+        bonus = self.bonus * event.consumed.quality
         if not self.bonus_when_cut_short:
             bonus[minutes < self.item_length] = 0.0
-        left = budget[consumed.users] - minutes * (1.0 - bonus)
-        budget -= self.idle_cost
-        budget[consumed.users] = left
+        spent = summed(users, minutes * (1.0 - bonus), len(budget))
+        idle = np.ones(len(budget), bool)
+        idle[users] = False
+        spent[idle] = self.idle_cost
+        budget -= spent
 
-    def has_ended(self, state: State) -> Bools:
+    def has_left(self, state: State) -> Bools:
         """Return whose budget is used up, shape (B,)."""
         ended: Bools = state["budget"] <= 0.0
         return ended
@@ -69,13 +72,3 @@ class TimeBudget:
     def cost(self, quality: Floats) -> Floats:
         """Return the minutes a whole item of this quality costs, net of what it gives back."""
         return self.item_length - (self.item_length * self.bonus) * quality
-
-
-class WatchTime:
-    """A consumed item yields a click and the minutes watched; the minutes are the reward."""
-
-    channels = ("click", "watch_time")
-
-    def responses(self, minutes: Floats) -> Floats32:
-        """Return the channels for watched minutes (F,), shape (F, 2)."""
-        return np.column_stack([np.ones_like(minutes), minutes]).astype(np.float32)

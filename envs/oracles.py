@@ -5,8 +5,11 @@ from typing import Self
 import numpy as np
 
 from rlrec.arrays import Floats, Ints, Observations
+from rlrec.envs.choice import ChoiceModel, ChoiceWeights, FirstChoice
+from rlrec.envs.leaving import TimeBudget
+from rlrec.envs.scanning import CascadeChoice, DependentClickChoice, PositionBasedChoice
 from rlrec.envs.simulator import UserSimulator
-from rlrec.envs.users import Outlook
+from rlrec.envs.users import Outlook, Users
 from rlrec.errors import ConfigError
 from rlrec.simulation import Simulator
 from rlrec.slates import SlateDraw, best_slates, slate_values, top_slates
@@ -45,11 +48,14 @@ class _Oracle:
 
     def _slates(self, users: Ints | None = None) -> Ints:
         """Return the best slates of some users, by default of all."""
-        simulator = self._simulator
-        if simulator is None:
-            raise RuntimeError(f"{type(self).__name__} reads the truth: call bind(simulator) first")
+        simulator = self._bound()
         rows = np.arange(simulator.n_users) if users is None else users
         return self._choose(simulator.outlook(users), simulator.slate_size, rows)
+
+    def _bound(self) -> UserSimulator:
+        if self._simulator is None:
+            raise RuntimeError(f"{type(self).__name__} reads the truth: call bind(simulator) first")
+        return self._simulator
 
     def _choose(self, outlook: Outlook, slate_size: int, users: Ints) -> Ints:
         raise NotImplementedError
@@ -61,12 +67,24 @@ class _Oracle:
 class MyopicOracle(_Oracle):
     """Maximises the expected reward of this step, knowing the user's true tastes.
 
-    Every item yields the same minutes, so this is the slate most likely to be taken from: the K
-    largest choice weights.
+    Where users weigh the whole slate (`WeighingChoice`) it is exact. Where they scan it, items come
+    in the order of attraction times reward, the largest where users look most.
     """
 
     def _choose(self, outlook: Outlook, slate_size: int, users: Ints) -> Ints:
-        return top_slates(outlook.weights.items, slate_size)
+        choice = _users_of(self._bound()).choice
+        if isinstance(choice, PositionBasedChoice | CascadeChoice | DependentClickChoice):
+            worth = choice.attraction.of(outlook.scores) * outlook.rewards
+            return _placed(top_slates(worth, slate_size), choice)
+        if isinstance(choice, FirstChoice):
+            every = np.broadcast_to(outlook.rewards, outlook.scores.shape)
+            return top_slates(every, slate_size)
+        weights: ChoiceWeights = choice.weights(outlook.scores)  # type: ignore[attr-defined]
+        if outlook.rewards.shape[1] == 1:  # equal rewards: the slate most likely to be taken from
+            return top_slates(weights.items, slate_size)
+        rewards = np.broadcast_to(outlook.rewards, weights.items.shape)
+        nothing = np.zeros(len(users))
+        return best_slates(weights.items, rewards, weights.nothing, nothing, slate_size)
 
 
 class PlanningReference(_Oracle):
@@ -129,7 +147,7 @@ class PlanningReference(_Oracle):
         few = max(1, n_users // 5)  # a price that is far off needs no precision
         for n_simulated, tolerance in ((few, 0.03), (n_users, 0.005)):
             users = simulator.with_users(n_simulated)
-            budget = users.problem.users.budget.initial
+            budget = _budget_of(users).initial
             for _ in range(rounds):
                 earned = _mean_return(cls(price), users, seed) / budget
                 settled = abs(earned - price) < tolerance * earned
@@ -139,11 +157,12 @@ class PlanningReference(_Oracle):
         return price
 
     def _choose(self, outlook: Outlook, slate_size: int, users: Ints) -> Ints:
-        weights = outlook.weights
+        budget, choice = _budget_of(self._bound()), _users_of(self._bound()).choice
+        weights: ChoiceWeights = choice.weights(outlook.scores)  # type: ignore[attr-defined]
         values = np.empty_like(weights.items)
-        np.multiply(outlook.costs, -self.price, out=values)
+        np.multiply(budget.cost(outlook.quality), -self.price, out=values)
         values += outlook.rewards
-        nothing = np.full(len(users), -self.price * outlook.nothing_cost)
+        nothing = np.full(len(users), -self.price * budget.idle_cost)
         if self._levels is None:
             self._levels = nothing.copy()  # the first call is for all users
         start = self._levels[users]
@@ -153,6 +172,32 @@ class PlanningReference(_Oracle):
 
     def _copy(self) -> Self:
         return type(self)(self.price)
+
+
+def _users_of(simulator: UserSimulator) -> Users:
+    users = simulator.problem.users
+    if not isinstance(users, Users):
+        raise TypeError(f"this oracle knows users made of blocks, got {type(users).__name__}")
+    return users
+
+
+def _budget_of(simulator: UserSimulator) -> TimeBudget:
+    leaving = _users_of(simulator).leaving
+    if not isinstance(leaving, TimeBudget):
+        raise TypeError(
+            "PlanningReference plans with a TimeBudget; the users of "
+            f"{simulator.env_id} leave by {type(leaving).__name__}"
+        )
+    return leaving
+
+
+def _placed(slates: Ints, choice: ChoiceModel) -> Ints:
+    """Return slates, best first, with their best items where users look most."""
+    if not isinstance(choice, PositionBasedChoice):
+        return slates
+    placed = np.empty_like(slates)
+    placed[:, np.argsort(-choice.examination(slates.shape[1]), kind="stable")] = slates
+    return placed
 
 
 def _mean_return(policy: _Oracle, simulator: UserSimulator, seed: int) -> float:

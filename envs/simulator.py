@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -12,9 +12,9 @@ from rlrec.arrays import Floats, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import History, HistoryShape
 from rlrec.envs.arguments import check_whole_number
-from rlrec.envs.taste import State
-from rlrec.envs.users import Outlook, Users
-from rlrec.errors import ConfigError, SlateError
+from rlrec.envs.state import Outcome, State
+from rlrec.envs.users import Outlook, UserModel
+from rlrec.errors import ConfigError, SlateError, TruthError, UserModelError
 from rlrec.seeding import UserStreams
 from rlrec.simulation import SimulatorStep, Space
 from rlrec.slates import repeated_slots
@@ -37,23 +37,36 @@ class Assumption(NamedTuple):
 class Problem:
     """Everything about an environment that does not depend on the users in the batch."""
 
-    env_id: str
-    arguments: dict[str, Any]
-    """Arguments that make this problem again; ready for JSON."""
-    users: Users
+    users: UserModel
     slate_size: int
-    history: HistoryShape
-    catalogue: Catalogue | None
-    tastes_observed: bool
-    max_steps: int | None
+    env_id: str = "unregistered"
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """Arguments that make this problem again; ready for JSON."""
+    catalogue: Catalogue | None = None
+    """The items, or None for fresh documents."""
+    history: HistoryShape | None = None
+    """Which history keys are observed; None for all of them, of 20 items."""
+    max_steps: int | None = None
     """Steps after which an episode is truncated; None for no limit."""
-    card: tuple[Assumption, ...]
+    card: tuple[Assumption, ...] = ()
 
     def __post_init__(self) -> None:
         check_whole_number("slate_size", self.slate_size, 1, self.users.items.n_choices)
-        check_whole_number("history_length", self.history.length, 1)
+        if self.history is not None:
+            check_whole_number("history_length", self.history.length, 1)
         if self.max_steps is not None:
             check_whole_number("max_steps", self.max_steps, 1)
+
+    @property
+    def history_shape(self) -> HistoryShape:
+        """The history that is observed."""
+        if self.history is not None:
+            return self.history
+        return HistoryShape(
+            slate_size=self.slate_size,
+            n_channels=len(self.users.channels),
+            n_topics=0 if self.catalogue is None else self.catalogue.n_topics,
+        )
 
 
 class UserSimulator:
@@ -78,10 +91,10 @@ class UserSimulator:
         self.env_id = problem.env_id
         self.slate_size = problem.slate_size
         self.n_choices = problem.users.items.n_choices
-        self.response_channels: tuple[str, ...] = problem.users.response.channels
+        self.response_channels: tuple[str, ...] = problem.users.channels
         self.catalogue = problem.catalogue
         self.observation_spaces = _observation_spaces(problem)
-        self._history = History(n_users, problem.history)
+        self._history = History(n_users, problem.history_shape)
         self._state: State = {}
         self._streams: UserStreams | None = None
         self._tick = 0
@@ -109,6 +122,16 @@ class UserSimulator:
         """Who is served at each position. Shape (B,)."""
         persons = self._state.get("person")
         return self.episode_ids if persons is None else persons.copy()
+
+    @property
+    def takes_one(self) -> bool:
+        """Whether users are known to take at most one item of a slate."""
+        choice = getattr(self.problem.users, "choice", None)
+        return bool(getattr(choice, "takes_one", False))
+
+    def states(self, name: str) -> bool:
+        """Return whether users state a truth: "choice_probabilities", "expected_reward" ..."""
+        return hasattr(self.problem.users, name)
 
     def card(self) -> list[Assumption]:
         """Return every value of this environment with its status: estimated or assumed."""
@@ -152,8 +175,9 @@ class UserSimulator:
         blank = repeats if repeats.any() else None
         shown = model.items.shown(state, slates)
         draws = streams.uniforms(self.n_users, model.n_step_draws, self._tick, _STEP)
-        outcome = model.respond(state, slates, shown, blank, draws)
-        self._history.record(slates, outcome.responses, shown.topics)
+        outcome = _checked_outcome(model.respond(state, shown, blank, draws), self)
+        assert shown.items is not None  # a slate, not the whole catalogue
+        self._history.record(shown.items, outcome.responses, shown.topics)
         self._draw_offer(streams)
         truncated = self._over_limit() & ~outcome.has_left
         finished = np.flatnonzero(outcome.has_left | truncated)
@@ -212,25 +236,39 @@ class UserSimulator:
         return self._observe()
 
     def choice_probabilities(self, slates: Ints) -> Floats:
-        """Return the true P(choose each slot, nothing last), shape (B, K + 1)."""
-        self._running()
-        slates = self._checked(slates)
-        model = self.problem.users
-        shown = model.items.shown(self._state, slates)
-        scores = model.scores(self._state, shown, repeated_slots(slates))
-        return model.choice.probabilities(scores)
+        """Return the true P(each slot is taken), and last P(nothing is taken), shape (B, K + 1).
+
+        Where users take at most one item (`takes_one`) a row sums to 1.
+
+        Raises:
+            TruthError: The users' model does not state it.
+        """
+        return self._truth("choice_probabilities", slates)
 
     def expected_reward(self, slates: Ints) -> Floats:
-        """Return the true expected reward of showing `slates` now, shape (B,)."""
-        return self.problem.users.expected_reward(self._state, self.choice_probabilities(slates))
+        """Return the true expected reward of showing `slates` now, shape (B,).
+
+        Raises:
+            TruthError: The users' model does not state it.
+        """
+        return self._truth("expected_reward", slates)
 
     def outlook(self, users: Ints | None = None) -> Outlook:
-        """Return the truth about everything on offer now, for some users or by default for all."""
+        """Return the truth about everything on offer now, for some users or by default for all.
+
+        Raises:
+            TruthError: The users' model does not state it.
+        """
         self._running()
-        state = self._state
-        if users is not None:
-            state = {key: array[users] for key, array in state.items()}
-        return self.problem.users.outlook(state)
+        outlook: Outlook = self._stated("outlook")(self.state_of(users))
+        return outlook
+
+    def state_of(self, users: Ints | None = None) -> State:
+        """Return the hidden state itself, or copies of the rows of some users; to be read only."""
+        self._running()
+        if users is None:
+            return self._state
+        return {key: array[users] for key, array in self._state.items()}
 
     def latent_state(self) -> dict[str, NDArray[Any]]:
         """Return copies of the users' hidden state, arrays with a leading axis of B."""
@@ -239,11 +277,28 @@ class UserSimulator:
     def _begin(self, users: Ints) -> None:
         self._episodes[users] += 1
         self._steps[users] = 0
-        model = self.problem.users
+        model, streams = self.problem.users, self._running()
         numbers = self._episodes[users].tolist()
-        draws = self._running().uniforms_of(users, model.n_initial_draws, numbers, _EPISODE)
+        if len(numbers) == self.n_users and min(numbers) == max(numbers):
+            draws = streams.uniforms(self.n_users, model.n_initial_draws, numbers[0], _EPISODE)
+        else:
+            draws = streams.uniforms_of(users, model.n_initial_draws, numbers, _EPISODE)
         model.start(self._state, users, draws)
         self._history.clear(users)
+
+    def _stated(self, name: str) -> Callable[..., Any]:
+        method: Callable[..., Any] | None = getattr(self.problem.users, name, None)
+        if method is None:
+            kind = type(self.problem.users).__name__
+            raise TruthError(f"{kind} does not state the truth: give it a method {name!r}")
+        return method
+
+    def _truth(self, name: str, slates: Ints) -> Floats:
+        self._running()
+        slates = self._checked(slates)
+        shown = self.problem.users.items.shown(self._state, slates)
+        stated: Floats = self._stated(name)(self._state, shown, repeated_slots(slates))
+        return stated
 
     def _draw_offer(self, streams: UserStreams) -> None:
         items = self.problem.users.items
@@ -258,8 +313,8 @@ class UserSimulator:
     def _observe(self, users: Ints | slice = slice(None)) -> dict[str, NDArray[Any]]:
         observations = self._history.observe(users)
         observations.update(self.problem.users.items.observe(self._state, users))
-        if self.problem.tastes_observed:
-            observations["user"] = self.problem.users.taste.observe(self._state, users)
+        if hasattr(self.problem.users, "observe"):
+            observations.update(self.problem.users.observe(self._state, users))
         return observations
 
     def _running(self) -> UserStreams:
@@ -306,19 +361,33 @@ SimulatorFactory = Callable[..., UserSimulator]
 
 
 def _observation_spaces(problem: Problem) -> dict[str, Space]:
-    history, users = problem.history, problem.users
-    n_choices = users.items.n_choices
+    history, users = problem.history_shape, problem.users
+    n_items = users.items.n_choices if problem.catalogue is None else problem.catalogue.n_items
     large = float(np.finfo(np.float32).max)
     slots, channels = (problem.slate_size,), history.n_channels
     known = {
-        "history_items": Space((history.length,), np.int64, 0, n_choices),
+        "history_items": Space((history.length,), np.int64, 0, n_items),
         "history_responses": Space((history.length, channels), np.float32, 0.0, large),
-        "last_slate": Space(slots, np.int64, 0, n_choices),
+        "last_slate": Space(slots, np.int64, 0, n_items),
         "last_response": Space((*slots, channels), np.float32, 0.0, large),
         "topic_counts": Space((history.n_topics + 1,), np.float32, 0.0, large),
     }
     spaces = {key: space for key, space in known.items() if key in history.keys}
     spaces.update(users.items.spaces())
-    if problem.tastes_observed:
-        spaces["user"] = Space((users.taste.n_observed,), np.float32, -large, large)
+    if hasattr(users, "spaces"):
+        spaces.update(users.spaces())
     return spaces
+
+
+def _checked_outcome(outcome: Outcome, simulator: UserSimulator) -> Outcome:
+    """Raise unless a user model returned what it must; the shapes cost nothing to look at."""
+    n_users, n_channels = simulator.n_users, len(simulator.response_channels)
+    rules = ((n_users, simulator.slate_size, n_channels), (n_users,), (n_users,))
+    shapes = (outcome.responses.shape, outcome.rewards.shape, outcome.has_left.shape)
+    if shapes != rules:
+        kind = type(simulator.problem.users).__name__
+        name, got, rule = next(
+            part for part in zip(Outcome._fields, shapes, rules, strict=True) if part[1] != part[2]
+        )
+        raise UserModelError(f"`respond` of {kind} must return {name} of shape {rule}, got {got}")
+    return outcome

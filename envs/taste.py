@@ -1,38 +1,14 @@
 """What attracts a user, and how consuming changes it."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.state import Consumed, Shown, State, put, turns
 from rlrec.errors import ConfigError
-
-State = dict[str, NDArray[Any]]
-"""Hidden state of B users: arrays with a leading axis of users; each block owns its keys."""
-
-
-class Shown(NamedTuple):
-    """What lies before the users."""
-
-    items: Ints | None
-    """Shape (B, n), item_index; None means the whole catalogue, in order."""
-    topics: Ints
-    """Shape (B, n), or (1, N) for the whole catalogue."""
-
-
-class Consumed(NamedTuple):
-    """What F of the users took."""
-
-    users: Ints
-    """Shape (F,). Positions in the batch."""
-    items: Ints
-    """Shape (F,). item_index, or position among fresh candidates."""
-    topics: Ints
-    """Shape (F,)."""
-    quality: Floats
-    """Shape (F,). Hidden quality of the item for this user."""
 
 
 class Taste(Protocol):
@@ -41,7 +17,7 @@ class Taste(Protocol):
     n_initial_draws: int
     """Uniforms a user needs at the start of an episode."""
     n_step_draws: int
-    """Uniforms a user needs at each step."""
+    """Uniforms needed for each item consumed."""
     n_observed: int
     """Numbers a user in `observe`, P."""
 
@@ -54,7 +30,7 @@ class Taste(Protocol):
         ...
 
     def consume(self, state: State, consumed: Consumed, draws: Floats) -> None:
-        """Change the tastes of those who consumed; `draws` has shape (F, n_step_draws)."""
+        """Change the tastes of those who consumed F items; `draws` has shape (F, n_step_draws)."""
         ...
 
     def observe(self, state: State, users: Ints | slice) -> NDArray[np.float32]:
@@ -107,9 +83,7 @@ class TopicTaste:
 
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Draw interests uniformly on [-1, 1]."""
-        if "tastes" not in state:
-            state["tastes"] = np.empty((len(users), self.n_topics))
-        state["tastes"][users] = 2.0 * draws - 1.0
+        put(state, "tastes", users, 2.0 * draws - 1.0)
 
     def scores(self, state: State, shown: Shown) -> Floats:
         """Return the interest in the topic of each item shown."""
@@ -121,8 +95,9 @@ class TopicTaste:
 
     def consume(self, state: State, consumed: Consumed, draws: Floats) -> None:
         """Move the interest in the topic consumed."""
-        place = (consumed.users, consumed.topics)
-        state["tastes"][place] = self.drift.moved(state["tastes"][place], draws[:, 0])
+        for rows in turns(consumed.users):
+            place = (consumed.users[rows], consumed.topics[rows])
+            state["tastes"][place] = self.drift.moved(state["tastes"][place], draws[rows, 0])
 
     def observe(self, state: State, users: Ints | slice) -> NDArray[np.float32]:
         """Return the interests of some users, (F, T)."""

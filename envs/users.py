@@ -1,120 +1,263 @@
-"""A user as blocks: what attracts, how one picks, what it yields, when one leaves."""
+"""Users made of blocks: what attracts, how one picks, what it yields, what it does to one."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rlrec.arrays import Bools, Floats, Floats32, Ints
-from rlrec.envs.choice import ChoiceModel, ChoiceWeights
+from rlrec.arrays import Bools, Floats, Ints
+from rlrec.envs.blocks import Block, Leaving
+from rlrec.envs.choice import ChoiceModel, pick
 from rlrec.envs.items import Items
-from rlrec.envs.leaving import TimeBudget, WatchTime
-from rlrec.envs.taste import Consumed, Shown, State, Taste
+from rlrec.envs.response import Response
+from rlrec.envs.scanning import ScanningChoice, scan_responses
+from rlrec.envs.state import Consumed, Event, Outcome, Shown, State, summed
+from rlrec.envs.taste import Taste
+from rlrec.errors import ConfigError
+from rlrec.simulation import Space
 
 
-class Outcome(NamedTuple):
-    """What the users did with their slates."""
+class UserModel(Protocol):
+    """All users of an environment at once: how they begin, respond and change.
 
-    responses: Floats32
-    """Shape (B, K, R)."""
-    rewards: Floats
-    """Shape (B,)."""
-    has_left: Bools
-    """Shape (B,)."""
+    Their state is a dict of arrays with a leading axis of users; nothing else is kept between
+    steps, so a copy of the state is a snapshot. The model draws nothing itself: it is given
+    uniforms in [0, 1), as many a user as it asks for, and rows of users must not influence one
+    another (sums over a short axis rather than BLAS, which rounds by batch size).
+
+    A model may tell the truth too: `choice_probabilities(state, shown, blank)`, (B, K + 1), and
+    `expected_reward(state, shown, blank)`, (B,). It may add observations: `spaces()` and
+    `observe(state, users)`. `Users` does all of this from blocks.
+
+    Stability: experimental.
+    """
+
+    items: Items
+    """What may be shown."""
+    channels: tuple[str, ...]
+    """Names of the R response channels; the first says whether there was a response."""
+    n_initial_draws: int
+    """Uniforms a user needs at the start of an episode."""
+    n_step_draws: int
+    """Uniforms a user needs at each step."""
+
+    def start(self, state: State, users: Ints, draws: Floats) -> None:
+        """Begin an episode of F users at positions `users`; `draws` has shape (F, n_initial_draws).
+
+        At the first call `users` are all positions and `state` is empty (see `put`).
+        """
+        ...
+
+    def respond(self, state: State, shown: Shown, blank: Bools | None, draws: Floats) -> Outcome:
+        """Let all users respond to what is shown and change their state.
+
+        Args:
+            state: Hidden state of B users.
+            shown: Items and topics of their slates, (B, K) each.
+            blank: Shape (B, K). Slots that show nothing; None where none is blank.
+            draws: Shape (B, n_step_draws).
+        """
+        ...
 
 
 class Outlook(NamedTuple):
     """The truth about everything on offer, for oracles."""
 
-    weights: ChoiceWeights
-    """Choice weights of all items, (B, n_choices), and of nothing, (B,)."""
+    scores: Floats
+    """Shape (B, n_choices). Attraction of all that may be shown."""
     rewards: Floats
-    """Shape (B, 1). Reward of an item if it is taken."""
-    costs: Floats
-    """Broadcastable to (B, n_choices). Time an item costs if it is taken, net of its bonus."""
-    nothing_cost: float
-    """Time it costs to take nothing."""
+    """Broadcastable to (B, n_choices). Expected reward of an item if it is taken."""
+    quality: Floats
+    """Broadcastable to (B, n_choices). Hidden quality of an item."""
 
 
 class Users:
-    """Users who take at most one item of a slate and stay while their time lasts.
+    """Users made of blocks.
 
-    The state of B users is a dict of arrays that the blocks fill and change; nothing else is kept
-    between steps, so a copy of the state is a snapshot.
+    In a step: `taste` scores what is shown, `blocks` adjust the scores in turn, `choice` says what
+    is taken, `response` what that yields; then taste, blocks and leaving change the state, in this
+    order.
 
     Args:
         items: What may be shown.
         taste: What attracts, and how consuming changes it.
-        choice: How one item, or nothing, is picked.
-        budget: How long a visit lasts.
+        choice: How items are picked.
+        response: What an item yields.
+        slate_size: K.
+        blocks: Further parts of the users' inner life, in the order in which they act.
+        leaving: When an episode ends; None for never.
+        tastes_observed: Whether the observation has `user`.
+
+    Raises:
+        ConfigError: Two parts add the same observation key.
     """
 
-    def __init__(self, items: Items, taste: Taste, choice: ChoiceModel, budget: TimeBudget) -> None:
+    def __init__(
+        self,
+        *,
+        items: Items,
+        taste: Taste,
+        choice: ChoiceModel,
+        response: Response,
+        slate_size: int,
+        blocks: Sequence[Block] = (),
+        leaving: Leaving | None = None,
+        tastes_observed: bool = False,
+    ) -> None:
         self.items = items
         self.taste = taste
         self.choice = choice
-        self.budget = budget
-        self.response = WatchTime()
-        self.n_initial_draws = taste.n_initial_draws + items.n_draws
-        self.n_step_draws = 1 + taste.n_step_draws
+        self.response = response
+        self.slate_size = slate_size
+        self.leaving = Leaving() if leaving is None else leaving
+        self.blocks: tuple[Block, ...] = (*blocks, self.leaving)
+        self.tastes_observed = tastes_observed
+        self.channels = response.channels
+        tastes = ("tastes",) if tastes_observed else ()
+        self.open_state = (*tastes, *(key for block in self.blocks for key in block.open_state))
+        self._adjusting = [b for b in self.blocks if type(b).adjust is not Block.adjust]
+        self._updating = [b for b in self.blocks if type(b).update is not Block.update]
+        self._observing = [b for b in self.blocks if type(b).observe is not Block.observe]
+        self._most_taken = 1 if choice.takes_one else slate_size
+        self.n_initial_draws = (
+            taste.n_initial_draws + items.n_draws + sum(b.n_initial_draws for b in self.blocks)
+        )
+        self.n_step_draws = self._most_taken * (1 + response.n_draws + taste.n_step_draws) + sum(
+            b.n_step_draws for b in self.blocks
+        )
+        self._spaces = self._all_spaces()
 
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Let new users in at the given positions; `draws` has shape (F, n_initial_draws)."""
-        self.taste.start(state, users, draws[:, : self.taste.n_initial_draws])
-        self.items.draw(state, users, draws[:, self.taste.n_initial_draws :])
-        self.budget.start(state, users)
+        dealt = _Dealer(draws)
+        self.taste.start(state, users, dealt.next(self.taste.n_initial_draws))
+        self.items.draw(state, users, dealt.next(self.items.n_draws))
+        for block in self.blocks:
+            block.start(state, users, dealt.next(block.n_initial_draws))
 
     def scores(self, state: State, shown: Shown, blank: Bools | None = None) -> Floats:
         """Return the attraction of what is shown; blank slots get -inf."""
         scores = self.taste.scores(state, shown)
+        for block in self._adjusting:
+            scores = block.adjust(state, shown, scores)
         return scores if blank is None else np.where(blank, -np.inf, scores)
 
-    def respond(
-        self, state: State, slates: Ints, shown: Shown, blank: Bools | None, draws: Floats
-    ) -> Outcome:
+    def respond(self, state: State, shown: Shown, blank: Bools | None, draws: Floats) -> Outcome:
         """Let all users respond and change their state; `draws` has shape (B, n_step_draws)."""
-        probabilities = self.choice.probabilities(self.scores(state, shown, blank))
-        slots = _pick(probabilities, draws[:, 0])
-        n_users, slate_size = slates.shape
-        takers = np.flatnonzero(slots < slate_size)
-        taken = slots[takers]
-        items = slates[takers, taken]
-        consumed = Consumed(
-            takers,
-            items,
-            shown.topics[takers, taken],
-            self.items.quality(state, takers, items),
-        )
-        minutes = self.budget.watch_time(state, takers)
-        responses = np.zeros((n_users, slate_size, len(self.response.channels)), np.float32)
-        responses[takers, taken] = self.response.responses(minutes)
-        rewards = np.zeros(n_users)
-        rewards[takers] = minutes
-        self.taste.consume(state, consumed, draws[takers, 1:])
-        self.budget.spend(state, consumed, minutes)
-        return Outcome(responses, rewards, self.budget.has_ended(state))
+        dealt, most = _Dealer(draws), self._most_taken
+        taken = self._taken(self.scores(state, shown, blank), dealt.next(most))
+        consumed = self._consumed(state, shown, taken)
+        given, users = self.response, consumed.users
+        yielded = given.respond(state, consumed, dealt.of_items(taken, most, given.n_draws))
+        n_users, n_slots = shown.topics.shape
+        responses = np.zeros((n_users * n_slots, len(self.channels)), np.float32)
+        responses[taken.cells] = yielded.channels
+        responses = responses.reshape(n_users, n_slots, -1)
+        if self.choice.takes_one:
+            rewards = np.zeros(n_users)
+            rewards[users] = yielded.rewards
+        else:
+            rewards = summed(users, yielded.rewards, n_users)
+        event = Event(shown, blank, consumed, responses, rewards)
+        moved = dealt.of_items(taken, most, self.taste.n_step_draws)
+        self.taste.consume(state, consumed, moved)
+        for block in self._updating:
+            block.update(state, event, dealt.next(block.n_step_draws))
+        return Outcome(responses, rewards, self.leaving.has_left(state))
 
-    def expected_reward(self, state: State, probabilities: Floats) -> Floats:
-        """Return the expected reward of slates with these choice probabilities, shape (B,)."""
-        everyone = np.arange(len(probabilities))
-        return (1.0 - probabilities[:, -1]) * self.budget.watch_time(state, everyone)
+    def choice_probabilities(self, state: State, shown: Shown, blank: Bools | None) -> Floats:
+        """Return P(slot taken) of each slot and P(nothing taken), shape (B, K + 1)."""
+        return self.choice.probabilities(self.scores(state, shown, blank))
+
+    def expected_reward(self, state: State, shown: Shown, blank: Bools | None) -> Floats:
+        """Return the expected reward of what is shown, shape (B,)."""
+        taken = self.choice_probabilities(state, shown, blank)[:, :-1]
+        earned: Floats = (taken * self.response.expected(state, shown)).sum(axis=1)
+        return earned
 
     def outlook(self, state: State) -> Outlook:
         """Return the truth about everything on offer."""
-        weights = self.choice.weights(self.taste.scores(state, self.items.offer(state)))
-        everyone = np.arange(len(weights.items))
+        offer = self.items.offer(state)
         return Outlook(
-            weights,
-            self.budget.watch_time(state, everyone)[:, None],
-            self.budget.cost(self.items.offer_quality(state)),
-            self.budget.idle_cost,
+            self.scores(state, offer),
+            self.response.expected(state, offer),
+            self.items.offer_quality(state),
         )
 
+    def spaces(self) -> dict[str, Space]:
+        """Return the observation keys that the users' blocks add."""
+        return dict(self._spaces)
 
-def _pick(probabilities: Floats, draws: Floats) -> Ints:
-    """Return the slot whose stretch of the cumulated probabilities holds the draw; K = nothing."""
-    slots = np.zeros(len(draws), np.int64)
-    edge = np.zeros(len(draws))
-    for slot in range(probabilities.shape[1] - 1):  # faster than along the short axis of a slate
-        edge += probabilities[:, slot]
-        slots += edge <= draws
-    return slots
+    def observe(self, state: State, users: Ints | slice) -> dict[str, NDArray[Any]]:
+        """Return those keys for some users."""
+        observed: dict[str, NDArray[Any]] = {}
+        for block in self._observing:
+            observed.update(block.observe(state, users))
+        if self.tastes_observed:
+            observed["user"] = self.taste.observe(state, users)
+        return observed
+
+    def _all_spaces(self) -> dict[str, Space]:
+        spaces: dict[str, Space] = {}
+        if self.tastes_observed:
+            large = float(np.finfo(np.float32).max)
+            spaces["user"] = Space((self.taste.n_observed,), np.float32, -large, large)
+        for block in self.blocks:
+            for key, space in block.spaces().items():
+                if key in spaces:
+                    raise ConfigError(
+                        f"two parts of the users add the observation {key!r}, the second is "
+                        f"{type(block).__name__}"
+                    )
+                spaces[key] = space
+        return spaces
+
+    def _taken(self, scores: Floats, draws: Floats) -> "_Taken":
+        """Return which slots are taken; one draw a user, or one a slot where several may be."""
+        n_slots = scores.shape[1]
+        if self.choice.takes_one:
+            slots = pick(self.choice.probabilities(scores), draws[:, 0])
+            users = np.flatnonzero(slots < n_slots)
+            return _Taken(users, slots[users], users * n_slots + slots[users])
+        scanning: ScanningChoice = self.choice  # type: ignore[assignment]
+        cells = np.flatnonzero(scan_responses(scanning.scan(scores), draws))
+        users = cells // n_slots
+        return _Taken(users, cells - users * n_slots, cells)
+
+    def _consumed(self, state: State, shown: Shown, taken: "_Taken") -> Consumed:
+        assert shown.items is not None  # a slate, not the whole catalogue
+        items = shown.items.reshape(-1)[taken.cells]
+        quality = self.items.quality(state, taken.users, items)
+        topics = shown.topics.reshape(-1)[taken.cells]
+        return Consumed(taken.users, taken.slots, items, topics, quality)
+
+
+class _Taken(NamedTuple):
+    users: Ints
+    """Shape (F,)."""
+    slots: Ints
+    """Shape (F,)."""
+    cells: Ints
+    """Shape (F,). users * K + slots."""
+
+
+class _Dealer:
+    """Deals a step's draws out, some columns at a time."""
+
+    def __init__(self, draws: Floats) -> None:
+        self._draws = draws
+        self._dealt = 0
+
+    def next(self, n_draws: int) -> Floats:
+        """Return the next columns, (B, n_draws)."""
+        begin = self._dealt
+        self._dealt += n_draws
+        return self._draws[:, begin : self._dealt]
+
+    def of_items(self, taken: _Taken, most_taken: int, n_draws: int) -> Floats:
+        """Return the next `n_draws` draws of each item taken, (F, n_draws)."""
+        draws = self.next(most_taken * n_draws)
+        if most_taken == 1:
+            return draws[taken.users]
+        return draws.reshape(len(draws), most_taken, n_draws)[taken.users, taken.slots]

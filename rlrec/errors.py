@@ -39,6 +39,14 @@ class SlateError(RlrecError, ValueError):
     """Slates have the wrong shape or name items that do not exist."""
 
 
+class UserModelError(RlrecError, ValueError):
+    """A user model returned something else than it must."""
+
+
+class TruthError(RlrecError, NotImplementedError):
+    """Users do not state the truth that was asked for."""
+
+
 class RunFolderError(RlrecError, ValueError):
     """A run folder cannot be used: another version, another configuration, or damaged."""
 

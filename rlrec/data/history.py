@@ -60,7 +60,8 @@ class History:
         """Take in one step of all users.
 
         Args:
-            slates: Shape (B, K). What was shown: item_index, or position among the candidates.
+            slates: Shape (B, K). What was shown: item_index, or the position where documents are
+                fresh and have no identity.
             responses: Shape (B, K, R). What came back; channel 0 above 0 means a response.
             topics: Shape (B, K). Topic of each slot.
         """

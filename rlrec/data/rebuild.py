@@ -35,7 +35,8 @@ def rebuild_observations(
         CatalogueMismatchError: Topics are needed, and no fitting catalogue is given.
     """
     _check_shape(log, shape)
-    slates, responses, topics = log.column("slate"), log.responses(), _topics(log, catalogue, shape)
+    slates, responses = _items(log), log.responses()
+    topics = _topics(log, slates, catalogue, shape)
     starts = np.flatnonzero(log.column("step") == 0)
     lengths = np.diff(np.append(starts, log.n_rows))
     longest_first = np.argsort(-lengths, kind="stable")
@@ -66,23 +67,30 @@ def _check_shape(log: InteractionLog, shape: HistoryShape) -> None:
         )
 
 
-def _topics(log: InteractionLog, catalogue: Catalogue | None, shape: HistoryShape) -> Ints:
-    """Return the topic of each slot, (n_rows, K)."""
+def _items(log: InteractionLog) -> Ints:
+    """Return slates as item_index (n_rows, K); as positions where documents have no identity."""
     slates = log.column("slate")
+    if log.has("candidates"):
+        return np.take_along_axis(log.column("candidates"), slates, axis=1)
+    return slates
+
+
+def _topics(
+    log: InteractionLog, items: Ints, catalogue: Catalogue | None, shape: HistoryShape
+) -> Ints:
+    """Return the topic of each slot, (n_rows, K)."""
     if "topic_counts" not in shape.keys:
-        return np.zeros_like(slates)
-    if log.has("candidate_features"):
+        return np.zeros_like(items)
+    if log.has("candidate_features") and not log.has("candidates"):
         topics: Ints = np.argmax(log.column("candidate_features"), axis=2)
-        return np.take_along_axis(topics, slates, axis=1)
+        return np.take_along_axis(topics, items, axis=1)
     if catalogue is None:
         raise CatalogueMismatchError(
             f"topic_counts of {log.name} need the topics of its items; give its catalogue"
         )
-    if log.has("candidates"):
-        slates = np.take_along_axis(log.column("candidates"), slates, axis=1)
-    if slates.max() >= catalogue.n_items:
+    if items.max() >= catalogue.n_items:
         raise CatalogueMismatchError(
-            f"{log.name} shows item {slates.max()}, but the catalogue has {catalogue.n_items} items"
+            f"{log.name} shows item {items.max()}, but the catalogue has {catalogue.n_items} items"
         )
-    topics_shown: Ints = catalogue.topics[slates]
+    topics_shown: Ints = catalogue.topics[items]
     return topics_shown

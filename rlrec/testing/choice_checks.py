@@ -3,22 +3,20 @@
 import numpy as np
 
 from rlrec.arrays import Floats
-from rlrec.envs.choice import ChoiceModel
+from rlrec.envs.choice import ChoiceModel, ChoiceWeights
 
 _ROWS, _SLOTS = 200, 4
 
 
 def check_rows_sum_to_one(model: ChoiceModel) -> None:
-    """K scores give K + 1 probabilities of 0 or more that sum to one; nothing may be last."""
+    """K scores give K + 1 probabilities, nothing last; they sum to one if one item is taken."""
     for n_slots in (1, _SLOTS):
         probabilities = model.probabilities(_scores(n_slots))
         expected = (_ROWS, n_slots + 1)
         assert probabilities.shape == expected, (
             f"{n_slots} scores must give shape {expected}, got {probabilities.shape}"
         )
-        assert (probabilities >= 0).all(), "choice probabilities must be 0 or more"
-        off = np.abs(probabilities.sum(axis=1) - 1.0).max()
-        assert off < 1e-12, f"choice probabilities must sum to 1, a row is off by {off:.2g}"
+        check_distribution(probabilities, model.takes_one)
 
 
 def check_large_scores_are_finite(model: ChoiceModel) -> None:
@@ -29,7 +27,7 @@ def check_large_scores_are_finite(model: ChoiceModel) -> None:
 
 
 def check_blank_slots_are_never_taken(model: ChoiceModel) -> None:
-    """A score of -inf gets probability 0, and the rest is as if the slot were not there."""
+    """A score of -inf gets probability 0, and the rest is as if nobody ever took that item."""
     scores = _scores()
     blank = scores.copy()
     blank[:, 1] = -np.inf
@@ -37,9 +35,10 @@ def check_blank_slots_are_never_taken(model: ChoiceModel) -> None:
         probabilities = model.probabilities(blank)
         nothing_left = model.probabilities(np.full((3, _SLOTS), -np.inf))
     assert (probabilities[:, 1] == 0).all(), "a score of -inf must get probability 0"
-    without = model.probabilities(np.delete(scores, 1, axis=1))
-    same = np.allclose(np.delete(probabilities, 1, axis=1), without, rtol=1e-12)
-    assert same, "a blank slot must leave the other probabilities as if it were not there"
+    hated = scores.copy()
+    hated[:, 1] = -1e6
+    same = np.allclose(probabilities, model.probabilities(hated), rtol=1e-12)
+    assert same, "a blank slot must leave the other probabilities as if nobody took its item"
     assert (nothing_left[:, -1] == 1).all(), "where all slots are blank, nothing must be taken"
 
 
@@ -56,9 +55,11 @@ def check_a_higher_score_is_taken_more_often(model: ChoiceModel) -> None:
 
 
 def check_weights_agree_with_probabilities(model: ChoiceModel) -> None:
-    """`probabilities` are the weights' shares of their total."""
+    """`probabilities` are the weights' shares of their total, where a model has weights."""
+    if not hasattr(model, "weights"):
+        return
     scores = _scores()
-    weights = model.weights(scores)
+    weights: ChoiceWeights = model.weights(scores)
     options = np.hstack([weights.items, weights.nothing[:, None]])
     assert (options >= 0).all(), "choice weights must be 0 or more"
     shares = options / options.sum(axis=1, keepdims=True)
@@ -90,6 +91,22 @@ def check_choice_model(model: ChoiceModel) -> None:
     """Run all CHOICE_MODEL_CHECKS."""
     for check in CHOICE_MODEL_CHECKS:
         check(model)
+
+
+def check_distribution(probabilities: Floats, takes_one: bool) -> None:
+    """Raise unless rows (B, K + 1) are probabilities of each slot, and last of none."""
+    assert (probabilities >= 0).all(), "choice probabilities must be 0 or more"
+    slots, nothing = probabilities[:, :-1], probabilities[:, -1]
+    if takes_one:
+        off = np.abs(probabilities.sum(axis=1) - 1.0).max()
+        assert off < 1e-12, f"choice probabilities must sum to 1, a row is off by {off:.2g}"
+        return
+    assert (nothing <= 1.0 - slots.max(axis=1) + 1e-12).all(), (
+        "P(nothing taken) must be at most 1 - P(slot taken) of every slot"
+    )
+    assert (nothing >= 1.0 - slots.sum(axis=1) - 1e-12).all(), (
+        "P(nothing taken) must be at least 1 - the sum of P(slot taken)"
+    )
 
 
 def _scores(n_slots: int = _SLOTS) -> Floats:

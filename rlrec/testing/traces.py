@@ -101,6 +101,15 @@ def n_steps_of(make: SimulatorMaker, n_episodes: int = 3) -> int:
     return _MOST_STEPS
 
 
+def truth_of(simulator: UserSimulator, slates: Ints) -> dict[str, Any]:
+    """Return the truth about slates and state, as far as the users state it."""
+    truth: dict[str, Any] = {"latent_state": simulator.latent_state()}
+    for name in ("choice_probabilities", "expected_reward"):
+        if simulator.states(name):
+            truth[name] = getattr(simulator, name)(slates)
+    return truth
+
+
 def assert_same_trace(got: Trace, expected: Trace, claim: str) -> None:
     """Raise an AssertionError that begins with `claim` where two traces differ."""
     for name, part in expected._asdict().items():

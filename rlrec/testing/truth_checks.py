@@ -11,6 +11,7 @@ from rlrec.data.rebuild import rebuild_observations
 from rlrec.envs.simulator import UserSimulator
 from rlrec.policy import RandomPolicy
 from rlrec.slates import SlateDraw
+from rlrec.testing.choice_checks import check_distribution
 from rlrec.testing.traces import (
     SEED,
     SimulatorMaker,
@@ -18,6 +19,7 @@ from rlrec.testing.traces import (
     assert_same_array,
     n_steps_of,
     play,
+    truth_of,
 )
 
 _USERS, _STEPS = 4000, 10
@@ -25,8 +27,13 @@ _MOST_ERRORS = 5.0  # standard errors; a right simulator fails one comparison in
 
 
 def check_choice_probabilities_are_probabilities(make: SimulatorMaker) -> None:
-    """Rows of `choice_probabilities` have K + 1 numbers of 0 or more that sum to one."""
+    """Rows of `choice_probabilities` are P(taken) of each slot, and last of nothing.
+
+    They sum to one where at most one item is taken. Users who do not state them are passed over.
+    """
     simulator = make(200, 0)
+    if not simulator.states("choice_probabilities"):
+        return
     simulator.reset(SEED)
     for shown in any_slates(simulator, 20):
         probabilities = simulator.choice_probabilities(shown)
@@ -34,9 +41,7 @@ def check_choice_probabilities_are_probabilities(make: SimulatorMaker) -> None:
         assert probabilities.shape == expected, (
             f"choice probabilities must have shape {expected}, got {probabilities.shape}"
         )
-        assert (probabilities >= 0).all(), "choice probabilities must be 0 or more"
-        off = np.abs(probabilities.sum(axis=1) - 1.0).max()
-        assert off < 1e-12, f"choice probabilities must sum to 1, a row is off by {off:.2g}"
+        check_distribution(probabilities, simulator.takes_one)
         simulator.step(shown)
 
 
@@ -48,13 +53,16 @@ def check_choices_match_their_probabilities(make: SimulatorMaker) -> None:
     """
     stated, taken = [], []
     simulator = make(_USERS, 0)
+    if not simulator.states("choice_probabilities"):
+        return
     simulator.reset(SEED)
     for shown in any_slates(simulator, _STEPS):
         stated.append(simulator.choice_probabilities(shown))
         clicks = simulator.step(shown).responses[:, :, 0] > 0
         taken.append(np.column_stack([clicks, ~clicks.any(axis=1)]))
     p, took = np.concatenate(stated), np.concatenate(taken)
-    assert (took.sum(axis=1) == 1).all(), "a user must take one slot, or nothing"
+    if simulator.takes_one:
+        assert (took.sum(axis=1) == 1).all(), "a user must take one slot, or nothing"
     assert not took[p == 0].any(), "a slot of probability 0 must never be taken"
     for slot in range(p.shape[1]):
         name = "nothing" if slot == p.shape[1] - 1 else f"slot {slot}"
@@ -66,6 +74,8 @@ def check_expected_reward_is_the_mean(make: SimulatorMaker) -> None:
     """`expected_reward` equals the mean reward: 40,000 steps, 5 standard errors."""
     differences = []
     simulator = make(_USERS, 0)
+    if not simulator.states("expected_reward"):
+        return
     simulator.reset(SEED)
     for shown in any_slates(simulator, _STEPS):
         expected = simulator.expected_reward(shown)
@@ -88,10 +98,9 @@ def check_asking_for_the_truth_changes_nothing(make: SimulatorMaker) -> None:
     expected = play(make(20, 0), slates)
     simulator.reset(SEED)
     for number, shown in enumerate(slates):
-        simulator.choice_probabilities(shown)
-        simulator.expected_reward(shown)
-        simulator.latent_state()
-        simulator.outlook()
+        truth_of(simulator, shown)
+        if simulator.states("outlook"):
+            simulator.outlook()
         responses = simulator.step(shown).responses
         assert_same_array(responses, expected.responses[number], "asking changed: responses")
 
@@ -100,16 +109,16 @@ def check_hidden_state_stays_hidden(make: SimulatorMaker) -> None:
     """No observed number is a hidden one, whatever its scale; tastes only where declared.
 
     History keys are checked by `check_logs_rebuild_observations`: they hold what was shown and
-    what came back, and nothing else. An argument `tastes_observed` that is true opens `user`.
+    what came back, and nothing else. Users may declare parts of their state as `open_state`.
     """
     simulator = make(500, 0)
-    open_keys = {"user"} if simulator.arguments.get("tastes_observed") else set()
+    open_state = getattr(simulator.problem.users, "open_state", ())
     trace = play(simulator, any_slates(simulator, 15))
     latent = simulator.latent_state()
     assert latent, "latent_state must not be empty"
     for key, array in trace.observations.items():
         for name, hidden in latent.items():
-            if key not in open_keys and hidden.dtype.kind == "f":
+            if name not in open_state and hidden.dtype.kind == "f":
                 _check_unrelated(_columns(array[-1]), _columns(hidden), key, name)
 
 
@@ -118,7 +127,7 @@ def check_logs_rebuild_observations(make: SimulatorMaker) -> None:
     simulator = make(40, 0)
     policy = _Watching(simulator)
     log = InteractionLog.record(policy, simulator, 40 * n_steps_of(make, 2), seed=SEED)
-    rebuilt = rebuild_observations(log, simulator.catalogue, simulator.problem.history)
+    rebuilt = rebuild_observations(log, simulator.catalogue, simulator.problem.history_shape)
     seen = policy.seen_in_log_order()
     assert rebuilt.keys() == seen.keys(), (
         f"a log must give back the keys {sorted(seen)}, got {sorted(rebuilt)}"

@@ -16,9 +16,11 @@ from rlrec.envs import UserSimulator
 from rlrec.envs.choice import LogitChoice
 from rlrec.envs.items import CatalogueItems, ItemQuality
 from rlrec.envs.leaving import TimeBudget
+from rlrec.envs.response import WatchTime
 from rlrec.envs.sb3 import SlateVecEnv
 from rlrec.envs.simulator import Problem
-from rlrec.envs.taste import Consumed, Shown, State, Taste
+from rlrec.envs.state import Consumed, Event, Shown, State
+from rlrec.envs.taste import Taste
 from rlrec.envs.users import Users
 from rlrec.evaluation import Estimate, rollout
 from rlrec.policy import SlatePolicy
@@ -40,13 +42,20 @@ def world(
     return Problem(
         env_id="Tiny",
         arguments={},
-        users=Users(items, taste, LogitChoice(), budget),
+        users=Users(
+            items=items,
+            taste=taste,
+            choice=LogitChoice(),
+            response=WatchTime(budget),
+            slate_size=slate_size,
+            leaving=budget,
+            tastes_observed=True,
+        ),
         slate_size=slate_size,
         history=HistoryShape(
             keys=("last_response",), slate_size=slate_size, n_channels=2, n_topics=n_items
         ),
         catalogue=catalogue,
-        tastes_observed=True,
         max_steps=max_steps,
         card=(),
     )
@@ -140,16 +149,16 @@ class Mood:
 class UntilAnnoyed(TimeBudget):
     """Time is no matter; a user leaves when the mood is spoilt."""
 
-    def start(self, state: State, users: Ints) -> None:
+    def start(self, state: State, users: Ints, draws: Floats) -> None:
         pass
 
-    def watch_time(self, state: State, users: Ints) -> Floats:
-        return np.full(len(users), MINUTES)
+    def watch_time(self, state: State, users: Ints | slice) -> Floats:
+        return np.full(len(state["mood"][users]), MINUTES)
 
-    def spend(self, state: State, consumed: Consumed, minutes: Floats) -> None:
+    def update(self, state: State, event: Event, draws: Floats) -> None:
         pass
 
-    def has_ended(self, state: State) -> Bools:
+    def has_left(self, state: State) -> Bools:
         ended: Bools = state["mood"] < 0
         return ended
 

@@ -80,7 +80,7 @@ class CoinUsers:
         draws = self._draws(purpose=1)
         clicks = draws[:, :2] < 0.4
         responses = np.stack([clicks, clicks * (1 + slates)], axis=2).astype(np.float32)
-        self._history.record(slates, responses, self._topics(slates))
+        self._history.record(self._items(slates), responses, self._topics(slates))
         self._tick += 1
         self._steps += 1
         terminated = draws[:, 2] < 0.2
@@ -134,9 +134,12 @@ class CoinUsers:
         if self.offer == "fresh":
             topics: Ints = np.argmax(self._features, axis=2)
             return np.take_along_axis(topics, slates, axis=1)
+        return _catalogue().topics[self._items(slates)]
+
+    def _items(self, slates: Ints) -> Ints:
         if self.offer == "candidates":
-            slates = np.take_along_axis(self._candidates, slates, axis=1)
-        return _catalogue().topics[slates]
+            return np.take_along_axis(self._candidates, slates, axis=1)
+        return slates
 
     def _observe(self) -> dict[str, NDArray[Any]]:
         observations = self._history.observe()

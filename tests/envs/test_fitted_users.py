@@ -26,7 +26,7 @@ from rlrec.envs import (
 from rlrec.envs.fitted_blocks import RatedQuality
 from rlrec.envs.leaving import TimeBudget
 from rlrec.envs.made_up_ratings import made_up_ratings
-from rlrec.envs.taste import Consumed
+from rlrec.envs.state import Consumed, Event, Shown
 from rlrec.errors import ConfigError, ModelFileError, UnknownNameError
 from rlrec.evaluation import rollout
 from rlrec.policy import RandomPolicy, SlatePolicy
@@ -156,7 +156,7 @@ def test_mean_reward_is_the_expected_one_from_a_snapshot(model: FittedUsersModel
     tiled = {key: np.repeat(array, n, axis=0) for key, array in state.items()}
     many = np.repeat(slates, n, axis=0)
     shown = blocks.items.shown(tiled, many)
-    outcome = blocks.respond(tiled, many, shown, None, draws.swapaxes(0, 1).reshape(5 * n, -1))
+    outcome = blocks.respond(tiled, shown, None, draws.swapaxes(0, 1).reshape(5 * n, -1))
     rewards = outcome.rewards.reshape(5, n)
     # 5 standard errors for each of 5 users
     error = rewards.std(axis=1) / np.sqrt(n)
@@ -237,10 +237,11 @@ def test_random_slates_are_taken_from_at_the_assumed_rate(model: FittedUsersMode
 def test_an_item_cut_short_by_the_end_gives_nothing_back() -> None:
     state = {"budget": np.array([3.0, 3.0, 9.0])}
     budget = TimeBudget(bonus_when_cut_short=False)
-    consumed = Consumed(
-        np.array([0, 2]), np.zeros(2, np.int64), np.zeros(2, np.int64), np.array([3.0, 3.0])
-    )
-    budget.spend(state, consumed, budget.watch_time(state, consumed.users))
+    nothing, topics = np.zeros(2, np.int64), np.zeros((3, 1), np.int64)
+    consumed = Consumed(np.array([0, 2]), nothing, nothing, nothing, np.array([3.0, 3.0]))
+    responses = np.zeros((3, 1, 2), np.float32)
+    event = Event(Shown(topics, topics), None, consumed, responses, np.zeros(3))
+    budget.update(state, event, np.empty((3, 0)))
     np.testing.assert_allclose(state["budget"], [0.0, 2.5, 9.0 - 4.0 + 4.0 * 2.7 / 3.4])
 
 
@@ -273,7 +274,7 @@ def test_who_plans_ahead_serves_better_than_who_only_attracts(model: FittedUsers
 def test_observations_are_rebuilt_from_a_recorded_log(model: FittedUsersModel) -> None:
     users = users_of(8, model=model, max_steps=30, tastes_observed=True)
     log = InteractionLog.record(RandomPolicy(users.n_choices, 10), users, 8 * 60, seed=2)
-    rebuilt = rebuild_observations(log, users.catalogue, users.problem.history)
+    rebuilt = rebuild_observations(log, users.catalogue, users.problem.history_shape)
     row_of = {
         (int(episode), int(step)): row
         for row, (episode, step) in enumerate(

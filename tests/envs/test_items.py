@@ -7,7 +7,7 @@ from scipy.stats import norm
 from rlrec.data import Catalogue
 from rlrec.envs.interest_evolution import topic_means
 from rlrec.envs.items import CatalogueItems, FreshDocuments, ItemQuality
-from rlrec.envs.taste import State
+from rlrec.envs.state import State
 
 
 @pytest.fixture

@@ -6,29 +6,35 @@ import numpy as np
 import pytest
 
 from rlrec.arrays import Floats
-from rlrec.envs.leaving import TimeBudget, WatchTime
-from rlrec.envs.taste import Consumed, State
+from rlrec.envs.leaving import TimeBudget
+from rlrec.envs.response import WatchTime
+from rlrec.envs.state import Consumed, Event, Shown, State
 from rlrec.errors import ConfigError
 
 
 def consumed(users: list[int], quality: list[float]) -> Consumed:
     nothing = np.zeros(len(users), np.int64)
-    return Consumed(np.array(users, np.int64), nothing, nothing, np.array(quality))
+    return Consumed(np.array(users, np.int64), nothing, nothing, nothing, np.array(quality))
+
+
+def event(taken: Consumed, n_users: int) -> Event:
+    topics = np.zeros((n_users, 1), np.int64)
+    responses = np.zeros((n_users, 1, 2), np.float32)
+    return Event(Shown(topics, topics), None, taken, responses, np.zeros(n_users))
 
 
 def left_after(budget: list[float], users: list[int], quality: list[float]) -> Floats:
     rule, state = TimeBudget(), {"budget": np.array(budget)}
-    taken = consumed(users, quality)
-    rule.spend(state, taken, rule.watch_time(state, taken.users))
+    rule.update(state, event(consumed(users, quality), len(budget)), np.empty((len(budget), 0)))
     left: Floats = state["budget"]
     return left
 
 
 def test_a_visit_begins_with_200_minutes() -> None:
     state: State = {}
-    TimeBudget().start(state, np.arange(2))
+    TimeBudget().start(state, np.arange(2), np.empty((2, 0)))
     np.testing.assert_array_equal(state["budget"], [200, 200])
-    assert not TimeBudget().has_ended(state).any()
+    assert not TimeBudget().has_left(state).any()
 
 
 def test_taking_nothing_costs_half_a_minute() -> None:
@@ -48,7 +54,7 @@ def test_the_last_item_is_watched_for_what_is_left_and_its_bonus_is_cut_alike() 
 
 def test_a_visit_ends_at_zero() -> None:
     state = {"budget": np.array([0.0, -0.1, 1e-9])}
-    np.testing.assert_array_equal(TimeBudget().has_ended(state), [True, True, False])
+    np.testing.assert_array_equal(TimeBudget().has_left(state), [True, True, False])
 
 
 def test_the_cost_of_a_whole_item_is_what_spending_charges() -> None:
@@ -58,9 +64,18 @@ def test_the_cost_of_a_whole_item_is_what_spending_charges() -> None:
 
 
 def test_minutes_watched_come_back_as_click_and_watch_time() -> None:
-    responses = WatchTime().responses(np.array([4.0, 0.5]))
-    assert responses.dtype == np.float32
-    np.testing.assert_array_equal(responses, [[1, 4], [1, 0.5]])
+    state: State = {"budget": np.array([9.0, 7.0, 0.5])}
+    given = WatchTime(TimeBudget())
+    yielded = given.respond(state, consumed([0, 2], [0.0, 0.0]), np.empty((2, 0)))
+    assert yielded.channels.dtype == np.float32
+    np.testing.assert_array_equal(yielded.channels, [[1, 4], [1, 0.5]])
+    np.testing.assert_array_equal(yielded.rewards, [4, 0.5])
+    everything = Shown(None, np.zeros((1, 5), np.int64))
+    np.testing.assert_array_equal(given.expected(state, everything), [[4], [4], [0.5]])
+
+
+def test_two_items_of_one_slate_are_both_charged() -> None:
+    np.testing.assert_allclose(left_after([200.0, 200.0], [1, 1], [0.0, 3.4]), [199.5, 192 + 3.6])
 
 
 @pytest.mark.parametrize("name", ["initial", "item_length", "idle_cost"])

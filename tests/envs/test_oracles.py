@@ -8,6 +8,8 @@ import pytest
 
 from rlrec.arrays import Floats
 from rlrec.envs import MyopicOracle, PlanningReference, UserSimulator, make_simulator
+from rlrec.envs.leaving import TimeBudget
+from rlrec.envs.users import Users
 from rlrec.errors import ConfigError
 
 ENV_ID = "rlrec/InterestEvolution-v0"
@@ -42,7 +44,10 @@ def act(policy: Any, simulator: UserSimulator) -> Any:
 def planned_value(simulator: UserSimulator, price: float) -> Any:
     """Return a function from slates to reward less the price of time, from the choice truth."""
     state, items = simulator.latent_state(), simulator.problem.users.items
-    budget = simulator.problem.users.budget
+    users = simulator.problem.users
+    assert isinstance(users, Users)
+    budget = users.leaving
+    assert isinstance(budget, TimeBudget)
     quality = np.broadcast_to(items.offer_quality(state), (40, simulator.n_choices))
     item_values = np.minimum(state["budget"], 4.0)[:, None] - price * budget.cost(quality)
 

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rlrec.arrays import Floats
-from rlrec.envs.taste import Consumed, InterestDrift, Shown, State, TopicTaste
+from rlrec.envs.state import Consumed, Shown, State
+from rlrec.envs.taste import InterestDrift, TopicTaste
 from rlrec.errors import ConfigError
 
 
 def consumed(users: list[int], topics: list[int]) -> Consumed:
-    return Consumed(
-        np.array(users), np.zeros(len(users), np.int64), np.array(topics), np.zeros(len(users))
-    )
+    nothing = np.zeros(len(users), np.int64)
+    return Consumed(np.array(users), nothing, nothing, np.array(topics), np.zeros(len(users)))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from rlrec.baselines import EASE
 from rlrec.envs import UserSimulator, make_simulator
 from rlrec.envs.choice import ChoiceWeights, LogitChoice
 from rlrec.envs.simulator import Snapshot
-from rlrec.envs.taste import Shown, State
+from rlrec.envs.state import Shown, State
 from rlrec.envs.users import Users
 from rlrec.policy import RandomPolicy, n_users_of
 from rlrec.simulation import SimulatorStep, Space
@@ -69,7 +69,14 @@ class EndsBothWays(UserSimulator):
 class TakesBlankSlots(UserSimulator):
     def __init__(self, problem: Any, n_users: int, first_user: int = 0) -> None:
         parts = problem.users
-        users = _Blind(parts.items, parts.taste, parts.choice, parts.budget)
+        users = _Blind(
+            items=parts.items,
+            taste=parts.taste,
+            choice=parts.choice,
+            response=parts.response,
+            slate_size=parts.slate_size,
+            leaving=parts.leaving,
+        )
         super().__init__(replace(problem, users=users), n_users, first_user)
 
 
