@@ -2,7 +2,7 @@
 
 from rlrec.agents.slate_q import SlateQ
 from rlrec.agents.slate_q_config import SlateQConfig
-from rlrec.envs.oracles import MyopicOracle, PlanningReference
+from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
 
 __all__ = [

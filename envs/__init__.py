@@ -1,10 +1,10 @@
 """Simulated users: blocks, simulator, faces, oracles. Importing it registers the environments."""
 
-from rlrec.envs.fitted_model import FitFigures, FitSettings, FittedUsersModel
-from rlrec.envs.fitted_users import fitted_users
-from rlrec.envs.fitting import fit_users
-from rlrec.envs.interest_evolution import interest_evolution
-from rlrec.envs.oracles import MyopicOracle, PlanningReference
+from rlrec.envs.fitting.fit import fit_users
+from rlrec.envs.fitting.model import FitFigures, FitSettings, FittedUsersModel
+from rlrec.envs.planning import MyopicOracle, PlanningReference
+from rlrec.envs.presets.fitted_users import fitted_users
+from rlrec.envs.presets.interest_evolution import interest_evolution
 from rlrec.envs.registration import (
     EnvironmentEntry,
     describe_environments,

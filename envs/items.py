@@ -4,11 +4,11 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from rlrec.arrays import Floats, Ints
 from rlrec.data.catalogue import Catalogue
-from rlrec.envs.state import Shown, State, put
+from rlrec.envs.blocks.priors import standard_normals
+from rlrec.envs.blocks.state import Shown, State, put
 from rlrec.simulation import Space
 
 
@@ -141,8 +141,7 @@ class FreshDocuments:
     def draw(self, state: State, users: Ints, draws: Floats) -> None:
         """Draw topics and qualities of M documents for some users."""
         topics = (draws[:, : self.n_choices] * len(self.topic_means)).astype(np.int64)
-        # The inverse distribution function takes one uniform a normal; ndtri(0) would be -inf.
-        noise = ndtri(np.maximum(draws[:, self.n_choices :], 2.0**-54))
+        noise = standard_normals(draws[:, self.n_choices :])
         put(state, "candidate_topics", users, topics, np.int64)
         put(state, "candidate_quality", users, self.topic_means[topics] + self.quality_sd * noise)
 

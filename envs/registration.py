@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
-from rlrec.envs.fitted_users import ENV_ID as FITTED_USERS
-from rlrec.envs.fitted_users import fitted_users
-from rlrec.envs.interest_evolution import ENV_ID as INTEREST_EVOLUTION
-from rlrec.envs.interest_evolution import interest_evolution
+from rlrec.envs.presets.fitted_users import ENV_ID as FITTED_USERS
+from rlrec.envs.presets.fitted_users import fitted_users
+from rlrec.envs.presets.interest_evolution import ENV_ID as INTEREST_EVOLUTION
+from rlrec.envs.presets.interest_evolution import interest_evolution
 from rlrec.envs.simulator import SimulatorFactory, UserSimulator
 from rlrec.envs.single import SlateEnv
 from rlrec.envs.vector import SlateVectorEnv

@@ -12,9 +12,10 @@ from rlrec.arrays import Floats, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import History, HistoryShape
 from rlrec.envs.arguments import check_whole_number
-from rlrec.envs.state import Outcome, State
+from rlrec.envs.blocks.state import Outcome, State
 from rlrec.envs.users import Outlook, UserModel
 from rlrec.errors import ConfigError, SlateError, TruthError, UserModelError
+from rlrec.policy import SlatePolicy
 from rlrec.seeding import UserStreams
 from rlrec.simulation import SimulatorStep, Space
 from rlrec.slates import repeated_slots
@@ -49,6 +50,8 @@ class Problem:
     max_steps: int | None = None
     """Steps after which an episode is truncated; None for no limit."""
     card: tuple[Assumption, ...] = ()
+    plan: "Planner | None" = None
+    """Makes the planning reference of these users."""
 
     def __post_init__(self) -> None:
         check_whole_number("slate_size", self.slate_size, 1, self.users.items.n_choices)
@@ -128,6 +131,20 @@ class UserSimulator:
         """Whether users are known to take at most one item of a slate."""
         choice = getattr(self.problem.users, "choice", None)
         return bool(getattr(choice, "takes_one", False))
+
+    def planning_reference(self, n_users: int = 500, seed: int = 0) -> SlatePolicy:
+        """Return the policy that knows the truth and thinks ahead: 1 on the scale of results.
+
+        Args:
+            n_users: Simulated users that planning may try things with.
+            seed: Of those users.
+
+        Raises:
+            TruthError: No planner is known for these users.
+        """
+        if self.problem.plan is None:
+            raise TruthError(f"{self.env_id} has no planning reference: give its Problem a `plan`")
+        return self.problem.plan(self, n_users, seed)
 
     def states(self, name: str) -> bool:
         """Return whether users state a truth: "choice_probabilities", "expected_reward" ..."""
@@ -355,6 +372,9 @@ class Snapshot(NamedTuple):
         """B."""
         return len(self.episodes)
 
+
+Planner = Callable[[UserSimulator, int, int], SlatePolicy]
+"""Takes a simulator (left as it is), users to plan with and a seed; returns a policy to bind."""
 
 SimulatorFactory = Callable[..., UserSimulator]
 """Takes `n_users`, `first_user` and an environment's own arguments."""

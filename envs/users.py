@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Bools, Floats, Ints
-from rlrec.envs.blocks import Block, Leaving
-from rlrec.envs.choice import ChoiceModel, pick
+from rlrec.envs.blocks.block import Block, Leaving
+from rlrec.envs.blocks.choice import ChoiceModel, pick
+from rlrec.envs.blocks.response import Response
+from rlrec.envs.blocks.scanning import ScanningChoice, scan_responses
+from rlrec.envs.blocks.state import Consumed, Event, Outcome, Shown, State, summed
+from rlrec.envs.blocks.taste import Taste
 from rlrec.envs.items import Items
-from rlrec.envs.response import Response
-from rlrec.envs.scanning import ScanningChoice, scan_responses
-from rlrec.envs.state import Consumed, Event, Outcome, Shown, State, summed
-from rlrec.envs.taste import Taste
 from rlrec.errors import ConfigError
 from rlrec.simulation import Space
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rlrec.arrays import Floats
-from rlrec.envs.choice import ChoiceModel, ChoiceWeights
+from rlrec.envs.blocks.choice import ChoiceModel, ChoiceWeights
 
 _ROWS, _SLOTS = 200, 4
 

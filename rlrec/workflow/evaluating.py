@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rlrec.baselines import load_baseline
-from rlrec.envs import MyopicOracle, PlanningReference, make_simulator, make_users
+from rlrec.envs import MyopicOracle, make_simulator, make_users
 from rlrec.errors import ConfigError, ModelFileError
 from rlrec.evaluation import RolloutResults, rollout
 from rlrec.policy import SlatePolicy
@@ -83,7 +83,7 @@ def _evaluate_models(
     for path in paths:
         policies[str(path)] = _load(path, env_id, arguments)
     policies[MYOPIC] = MyopicOracle()
-    policies[REFERENCE] = PlanningReference.fit(simulator, _REFERENCE_USERS, seed + 1)
+    policies[REFERENCE] = simulator.planning_reference(_REFERENCE_USERS, seed + 1)
     advance = reporter.task(f"rolling out {len(policies)} policies")
     return rollout(policies, simulator, n_users, seed, progress=advance)
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from rlrec.baselines import load_baseline, make_baseline
 from rlrec.data import InteractionLog
-from rlrec.envs import MyopicOracle, PlanningReference, UserSimulator, make_simulator, make_users
+from rlrec.envs import MyopicOracle, UserSimulator, make_simulator, make_users
 from rlrec.policy import DrawingPolicy, RandomPolicy, SlatePolicy, with_random_slates
 from rlrec.workflow.config import BaselineConfig
 from rlrec.workflow.policy_names import (
@@ -122,7 +122,7 @@ def all_policies(
     users = training_users(folder, 1, seed=0)
     policies[PRETRAINED] = SlateQ.load(folder.stage_path("pretrain") / "agent", users)
     policies[FINETUNED] = SlateQ.load(folder.stage_path("finetune") / "agent", users)
-    policies[REFERENCE] = PlanningReference.fit(
-        simulator_for(folder, 1), config.evaluation.n_reference_users, reference_seed
+    policies[REFERENCE] = simulator_for(folder, 1).planning_reference(
+        config.evaluation.n_reference_users, reference_seed
     )
     return policies

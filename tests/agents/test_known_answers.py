@@ -13,14 +13,14 @@ from rlrec.agents import MyopicOracle, RandomPolicy, SlateQ, SlateQConfig
 from rlrec.arrays import Bools, Floats, Ints
 from rlrec.data import Catalogue, HistoryShape, InteractionLog
 from rlrec.envs import UserSimulator
-from rlrec.envs.choice import LogitChoice
+from rlrec.envs.blocks.choice import LogitChoice
+from rlrec.envs.blocks.leaving import TimeBudget
+from rlrec.envs.blocks.response import WatchTime
+from rlrec.envs.blocks.state import Consumed, Event, Shown, State
+from rlrec.envs.blocks.taste import Taste
 from rlrec.envs.items import CatalogueItems, ItemQuality
-from rlrec.envs.leaving import TimeBudget
-from rlrec.envs.response import WatchTime
 from rlrec.envs.sb3 import SlateVecEnv
 from rlrec.envs.simulator import Problem
-from rlrec.envs.state import Consumed, Event, Shown, State
-from rlrec.envs.taste import Taste
 from rlrec.envs.users import Users
 from rlrec.evaluation import Estimate, rollout
 from rlrec.policy import SlatePolicy

@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import norm
 
 from rlrec.data import Catalogue
-from rlrec.envs.interest_evolution import topic_means
+from rlrec.envs.blocks.state import State
 from rlrec.envs.items import CatalogueItems, FreshDocuments, ItemQuality
-from rlrec.envs.state import State
+from rlrec.envs.presets.interest_evolution import topic_means
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from rlrec.arrays import Bools, Floats, Ints, Observations
 from rlrec.baselines import EASE
 from rlrec.envs import UserSimulator, make_simulator
-from rlrec.envs.choice import ChoiceWeights, LogitChoice
+from rlrec.envs.blocks.choice import ChoiceWeights, LogitChoice
+from rlrec.envs.blocks.state import Shown, State
 from rlrec.envs.simulator import Snapshot
-from rlrec.envs.state import Shown, State
 from rlrec.envs.users import Users
 from rlrec.policy import RandomPolicy, n_users_of
 from rlrec.simulation import SimulatorStep, Space

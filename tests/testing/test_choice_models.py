@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rlrec.envs.choice import ChoiceModel, LogitChoice, ProportionalChoice
+from rlrec.envs.blocks.choice import ChoiceModel, LogitChoice, ProportionalChoice
 from rlrec.testing import CHOICE_MODEL_CHECKS, check_choice_model
 
 MODELS: dict[str, ChoiceModel] = {

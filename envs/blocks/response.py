@@ -5,8 +5,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from rlrec.arrays import Floats, Floats32
-from rlrec.envs.leaving import TimeBudget
-from rlrec.envs.state import Consumed, Shown, State
+from rlrec.envs.blocks.leaving import TimeBudget
+from rlrec.envs.blocks.state import Consumed, Shown, State
 
 
 class Yield(NamedTuple):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rlrec.arrays import Floats
-from rlrec.envs.choice import ChoiceModel, LogitChoice, ProportionalChoice
+from rlrec.envs.blocks.choice import ChoiceModel, LogitChoice, ProportionalChoice
 from rlrec.errors import ConfigError
 
 MODELS = pytest.mark.parametrize(

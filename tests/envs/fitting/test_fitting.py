@@ -15,14 +15,14 @@ from rlrec.baselines import ALS, BiasedSVD
 from rlrec.data import Ratings, load_movielens
 from rlrec.data.catalogue import Catalogue
 from rlrec.envs import FitSettings, FittedUsersModel, fit_users
-from rlrec.envs.calibration import (
+from rlrec.envs.fitting.calibration import (
     choice_log_likelihood,
     choice_scale,
     choice_sets,
     nothing_score,
 )
-from rlrec.envs.made_up_ratings import made_up_ratings
-from rlrec.envs.pair_values import PairValues, standardised
+from rlrec.envs.fitting.made_up_ratings import made_up_ratings
+from rlrec.envs.fitting.pair_values import PairValues, standardised
 from rlrec.errors import ConfigError, DataError, ModelFileError
 from rlrec.slates import uniform_slates
 

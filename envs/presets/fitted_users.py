@@ -7,16 +7,17 @@ from typing import Any
 from rlrec.arrays import Ints
 from rlrec.baselines.settings import check_not_negative
 from rlrec.data.history import HistoryShape
-from rlrec.envs.choice import LogitChoice
-from rlrec.envs.fitted_blocks import FittedTaste, RatedQuality
-from rlrec.envs.fitted_model import POPULATIONS, FittedUsersModel
-from rlrec.envs.fitting import fit_users
+from rlrec.envs.blocks.choice import LogitChoice
+from rlrec.envs.blocks.leaving import TimeBudget
+from rlrec.envs.blocks.response import WatchTime
+from rlrec.envs.blocks.taste import InterestDrift
+from rlrec.envs.fitting.blocks import FittedTaste, RatedQuality
+from rlrec.envs.fitting.fit import fit_users
+from rlrec.envs.fitting.made_up_ratings import made_up_ratings
+from rlrec.envs.fitting.model import POPULATIONS, FittedUsersModel
 from rlrec.envs.items import CatalogueItems
-from rlrec.envs.leaving import TimeBudget
-from rlrec.envs.made_up_ratings import made_up_ratings
-from rlrec.envs.response import WatchTime
+from rlrec.envs.planning.time_price import PlanningReference
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
-from rlrec.envs.taste import InterestDrift
 from rlrec.envs.users import Users
 from rlrec.errors import ConfigError, ModelFileError, UnknownNameError, nearest_hint
 
@@ -126,6 +127,7 @@ def fitted_users(
             *fitted.card(),
             *_assumptions(population, drift_weight, budget, max_steps),
         ),
+        plan=PlanningReference.fit,
     )
     return UserSimulator(problem, n_users, first_user)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlrec.arrays import Bools, Floats, Ints
-from rlrec.envs.blocks import Leaving
-from rlrec.envs.state import Event, State, put, summed
+from rlrec.envs.blocks.block import Leaving
+from rlrec.envs.blocks.state import Event, State, put, summed
 from rlrec.errors import ConfigError
 
 

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Floats32, Ints
-from rlrec.envs.pair_values import PairValues
-from rlrec.envs.state import Consumed, Shown, State, put
-from rlrec.envs.taste import InterestDrift, TopicTaste
+from rlrec.envs.blocks.state import Consumed, Shown, State, put
+from rlrec.envs.blocks.taste import InterestDrift, TopicTaste
+from rlrec.envs.fitting.pair_values import PairValues
 
 
 class FittedTaste:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints
-from rlrec.envs.state import Consumed, Shown, State, put, turns
+from rlrec.envs.blocks.state import Consumed, Shown, State, put, turns
 from rlrec.errors import ConfigError
 
 

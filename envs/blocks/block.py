@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Bools, Floats, Ints
-from rlrec.envs.state import Event, Shown, State
+from rlrec.envs.blocks.state import Event, Shown, State
 from rlrec.simulation import Space
 
 

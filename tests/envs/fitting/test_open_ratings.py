@@ -3,7 +3,7 @@
 import numpy as np
 
 from rlrec.envs import fit_users
-from rlrec.envs.made_up_ratings import made_up_ratings
+from rlrec.envs.fitting.made_up_ratings import made_up_ratings
 
 
 def test_open_features_follow_the_ratings_of_persons_trained_on() -> None:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rlrec.arrays import Floats
-from rlrec.envs.state import Consumed, Shown, State
-from rlrec.envs.taste import InterestDrift, TopicTaste
+from rlrec.envs.blocks.state import Consumed, Shown, State
+from rlrec.envs.blocks.taste import InterestDrift, TopicTaste
 from rlrec.errors import ConfigError
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rlrec.arrays import Floats
-from rlrec.envs.leaving import TimeBudget
-from rlrec.envs.response import WatchTime
-from rlrec.envs.state import Consumed, Event, Shown, State
+from rlrec.envs.blocks.leaving import TimeBudget
+from rlrec.envs.blocks.response import WatchTime
+from rlrec.envs.blocks.state import Consumed, Event, Shown, State
 from rlrec.errors import ConfigError
 
 

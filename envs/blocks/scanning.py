@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from rlrec.arrays import Bools, Floats
-from rlrec.envs.choice import ChoiceModel
+from rlrec.envs.blocks.choice import ChoiceModel
 from rlrec.errors import ConfigError
 
 

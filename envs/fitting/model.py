@@ -22,7 +22,7 @@ from rlrec.baselines.settings import (
     check_seed,
 )
 from rlrec.data.catalogue import Catalogue
-from rlrec.envs.pair_values import PairFactors, PairValues, standardised
+from rlrec.envs.fitting.pair_values import PairFactors, PairValues, standardised
 from rlrec.envs.simulator import Assumption
 from rlrec.errors import ConfigError, DataError, ModelFileError
 

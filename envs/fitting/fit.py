@@ -14,15 +14,15 @@ from rlrec.baselines.als import ALS
 from rlrec.baselines.biased_svd import BiasedSVD
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.ratings import Ratings
-from rlrec.envs.calibration import (
+from rlrec.envs.fitting.calibration import (
     ChoiceSets,
     choice_log_likelihood,
     choice_scale,
     choice_sets,
     nothing_score,
 )
-from rlrec.envs.fitted_model import POPULATIONS, FitFigures, FitSettings, FittedUsersModel
-from rlrec.envs.pair_values import PairValues, standardised
+from rlrec.envs.fitting.model import POPULATIONS, FitFigures, FitSettings, FittedUsersModel
+from rlrec.envs.fitting.pair_values import PairValues, standardised
 from rlrec.errors import DataError
 from rlrec.slates import uniform_slates
 

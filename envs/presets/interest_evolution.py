@@ -8,12 +8,13 @@ from rlrec.arrays import Floats
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import HistoryShape
 from rlrec.envs.arguments import check_whole_number
-from rlrec.envs.choice import ProportionalChoice
+from rlrec.envs.blocks.choice import ProportionalChoice
+from rlrec.envs.blocks.leaving import TimeBudget
+from rlrec.envs.blocks.response import WatchTime
+from rlrec.envs.blocks.taste import InterestDrift, TopicTaste
 from rlrec.envs.items import CatalogueItems, FreshDocuments, ItemQuality, Items
-from rlrec.envs.leaving import TimeBudget
-from rlrec.envs.response import WatchTime
+from rlrec.envs.planning.time_price import PlanningReference
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
-from rlrec.envs.taste import InterestDrift, TopicTaste
 from rlrec.envs.users import Users
 
 ENV_ID = "rlrec/InterestEvolution-v0"
@@ -105,6 +106,7 @@ def interest_evolution(
         catalogue=items.catalogue if isinstance(items, CatalogueItems) else None,
         max_steps=max_steps,
         card=_card(),
+        plan=PlanningReference.fit,
     )
     return UserSimulator(problem, n_users, first_user)
 

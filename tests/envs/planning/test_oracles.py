@@ -8,7 +8,7 @@ import pytest
 
 from rlrec.arrays import Floats
 from rlrec.envs import MyopicOracle, PlanningReference, UserSimulator, make_simulator
-from rlrec.envs.leaving import TimeBudget
+from rlrec.envs.blocks.leaving import TimeBudget
 from rlrec.envs.users import Users
 from rlrec.errors import ConfigError
 

@@ -8,7 +8,7 @@ import pytest
 
 from rlrec.arrays import Floats
 from rlrec.envs import MyopicOracle, PlanningReference, make_simulator
-from rlrec.envs.interest_evolution import topic_means
+from rlrec.envs.presets.interest_evolution import topic_means
 from rlrec.evaluation import mean_interval
 from rlrec.policy import RandomPolicy
 

@@ -1,0 +1,44 @@
+"""The blocks users are made of: taste, choice, response, leaving, and what else moves them."""
+
+from rlrec.envs.blocks.block import Block, Leaving
+from rlrec.envs.blocks.choice import ChoiceModel, FirstChoice, LogitChoice, ProportionalChoice
+from rlrec.envs.blocks.leaving import TimeBudget
+from rlrec.envs.blocks.response import Click, Response, WatchTime
+from rlrec.envs.blocks.scanning import (
+    CascadeChoice,
+    DependentClickChoice,
+    ExponentialAttraction,
+    LogisticAttraction,
+    PositionBasedChoice,
+    ProportionalAttraction,
+)
+from rlrec.envs.blocks.state import Consumed, Event, Outcome, Shown, State, put
+from rlrec.envs.blocks.taste import InterestDrift, Taste, TopicTaste
+
+__all__ = [
+    "Block",
+    "CascadeChoice",
+    "ChoiceModel",
+    "Click",
+    "Consumed",
+    "DependentClickChoice",
+    "Event",
+    "ExponentialAttraction",
+    "FirstChoice",
+    "InterestDrift",
+    "Leaving",
+    "LogisticAttraction",
+    "LogitChoice",
+    "Outcome",
+    "PositionBasedChoice",
+    "ProportionalAttraction",
+    "ProportionalChoice",
+    "Response",
+    "Shown",
+    "State",
+    "Taste",
+    "TimeBudget",
+    "TopicTaste",
+    "WatchTime",
+    "put",
+]

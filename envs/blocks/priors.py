@@ -1,0 +1,91 @@
+"""How a parameter differs between users: a prior, drawn by its inverse distribution function."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.special import ndtri
+
+from rlrec.arrays import Floats
+from rlrec.errors import ConfigError
+
+_LEAST = 2.0**-54  # a uniform of 0 would give minus infinity
+
+
+class Prior(Protocol):
+    """A distribution of a parameter over users; each value takes one uniform."""
+
+    def of(self, uniforms: Floats) -> Floats:
+        """Return values for uniforms in [0, 1), of the same shape."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """The same value for all users."""
+
+    value: float
+
+    def of(self, uniforms: Floats) -> Floats:
+        """Return the value."""
+        return np.full(uniforms.shape, float(self.value))
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform between two values."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not -np.inf < self.low <= self.high < np.inf:
+            raise ConfigError(f"low must be finite and at most high, got {self!r}")
+
+    def of(self, uniforms: Floats) -> Floats:
+        """Return low + (high - low) * uniform."""
+        return self.low + (self.high - self.low) * uniforms
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Normal with a mean and a standard deviation."""
+
+    mean: float
+    sd: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.mean) and 0 <= self.sd < np.inf):
+            raise ConfigError(f"mean must be finite and sd 0 or more, got {self!r}")
+
+    def of(self, uniforms: Floats) -> Floats:
+        """Return the quantiles of the normal distribution."""
+        return self.mean + self.sd * standard_normals(uniforms)
+
+
+@dataclass(frozen=True)
+class LogNormal:
+    """exp of a normal; `median` is the median and `sigma` the spread of the logarithm."""
+
+    median: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        if not (0 < self.median < np.inf and 0 <= self.sigma < np.inf):
+            raise ConfigError(f"median must be above 0 and sigma 0 or more, got {self!r}")
+
+    def of(self, uniforms: Floats) -> Floats:
+        """Return the quantiles of the log-normal distribution."""
+        values: Floats = self.median * np.exp(self.sigma * standard_normals(uniforms))
+        return values
+
+
+def as_prior(value: "float | Prior") -> Prior:
+    """Return a number as a `Fixed` prior, and a prior as it is."""
+    return Fixed(float(value)) if isinstance(value, int | float) else value
+
+
+def standard_normals(uniforms: Floats) -> Floats:
+    """Return standard normals for uniforms in [0, 1), one for one."""
+    normals: Floats = ndtri(np.maximum(uniforms, _LEAST))
+    return normals

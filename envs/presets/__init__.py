@@ -1,0 +1,6 @@
+"""The environments: one file each, a factory with keyword arguments."""
+
+from rlrec.envs.presets.fitted_users import fitted_users
+from rlrec.envs.presets.interest_evolution import interest_evolution
+
+__all__ = ["fitted_users", "interest_evolution"]
