@@ -3,10 +3,13 @@
 from rlrec.envs.blocks.block import Block, Leaving
 from rlrec.envs.blocks.choice import ChoiceModel, FirstChoice, LogitChoice, ProportionalChoice
 from rlrec.envs.blocks.leaving import TimeBudget
+from rlrec.envs.blocks.operant import OperantConditioning
 from rlrec.envs.blocks.response import Click, Response, WatchTime
+from rlrec.envs.blocks.satiation import Satiation
 from rlrec.envs.blocks.scanning import (
     CascadeChoice,
     DependentClickChoice,
+    DynamicBayesianChoice,
     ExponentialAttraction,
     LogisticAttraction,
     PositionBasedChoice,
@@ -22,6 +25,7 @@ __all__ = [
     "Click",
     "Consumed",
     "DependentClickChoice",
+    "DynamicBayesianChoice",
     "Event",
     "ExponentialAttraction",
     "FirstChoice",
@@ -29,11 +33,13 @@ __all__ = [
     "Leaving",
     "LogisticAttraction",
     "LogitChoice",
+    "OperantConditioning",
     "Outcome",
     "PositionBasedChoice",
     "ProportionalAttraction",
     "ProportionalChoice",
     "Response",
+    "Satiation",
     "Shown",
     "State",
     "Taste",

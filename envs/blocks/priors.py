@@ -80,9 +80,40 @@ class LogNormal:
         return values
 
 
+@dataclass(frozen=True)
+class Clipped:
+    """Another prior, clipped to low..high."""
+
+    prior: Prior
+    low: float
+    high: float
+
+    def of(self, uniforms: Floats) -> Floats:
+        """Return the other prior's values, those outside moved to the bounds."""
+        return np.clip(self.prior.of(uniforms), self.low, self.high)
+
+
 def as_prior(value: "float | Prior") -> Prior:
     """Return a number as a `Fixed` prior, and a prior as it is."""
     return Fixed(float(value)) if isinstance(value, int | float) else value
+
+
+def within(name: str, value: "float | Prior", low: float, high: float = np.inf) -> Prior:
+    """Return the prior of a parameter that must lie in low..high.
+
+    Tails of a prior without bounds are clipped.
+
+    Raises:
+        ConfigError: A fixed or uniform value may lie outside, or a value is not finite.
+    """
+    prior = as_prior(value)
+    ends = {Fixed: ("value",), Uniform: ("low", "high")}.get(type(prior), ())
+    for end in ends:
+        number = getattr(prior, end)
+        if not (np.isfinite(number) and low <= number <= high):
+            rule = f"{low:g} or more" if high == np.inf else f"in {low:g}..{high:g}"
+            raise ConfigError(f"{name} must be {rule} and finite, got {value!r}")
+    return prior if ends else Clipped(prior, low, high)
 
 
 def standard_normals(uniforms: Floats) -> Floats:

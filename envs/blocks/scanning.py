@@ -85,15 +85,22 @@ class Scan(NamedTuple):
 
     attraction: Floats
     """Shape (B, K). P(taken | looked at)."""
-    after_taking: float
-    """P(looks at the next slot | looked at this one and took it)."""
+    after_taking: float | Floats
+    """P(looks at the next slot | looked at this one and took it); one for all, or (B, K)."""
     after_passing: float
     """P(looks at the next slot | looked at this one and did not take it)."""
 
     @property
     def is_complete(self) -> bool:
         """Whether every slot is looked at, whatever happens."""
+        if isinstance(self.after_taking, np.ndarray):
+            return False
         return self.after_taking == self.after_passing == 1.0
+
+    def goes_on(self, slot: int) -> float | Floats:
+        """Return P(looks at the next slot | looked at `slot` and took it), for all or (B,)."""
+        after = self.after_taking
+        return after[:, slot] if isinstance(after, np.ndarray) else after
 
 
 class ScanningChoice(ChoiceModel, Protocol):
@@ -205,6 +212,41 @@ class DependentClickChoice:
         return scan_probabilities(self.scan(scores))
 
 
+class DynamicBayesianChoice:
+    """Looks on until something satisfies, or patience ends; several items may be taken.
+
+    An item looked at is taken with its attraction; once taken it satisfies with a probability of
+    its own, and then nothing more is looked at. Who is not satisfied looks on with `go_on`. With a
+    satisfaction that is the same for all items this is `DependentClickChoice`.
+
+    Args:
+        attraction: P(taken | looked at) of a score.
+        satisfaction: P(satisfied | taken) of a score.
+        go_on: P(looks on | not satisfied), in 0..1.
+
+    Reference:
+        Chapelle and Zhang, 2009, "A Dynamic Bayesian Network Click Model for Web Search Ranking".
+    """
+
+    takes_one = False
+
+    def __init__(
+        self, attraction: Attraction, satisfaction: Attraction, go_on: float = 0.9
+    ) -> None:
+        self.attraction = attraction
+        self.satisfaction = satisfaction
+        self.go_on = _probability("go_on", go_on)
+
+    def scan(self, scores: Floats) -> Scan:
+        """Return a scan that ends with the first item that satisfies."""
+        unsatisfied = 1.0 - self.satisfaction.of(scores)
+        return Scan(self.attraction.of(scores), self.go_on * unsatisfied, self.go_on)
+
+    def probabilities(self, scores: Floats) -> Floats:
+        """Return the probability that each slot is taken, and that none is."""
+        return scan_probabilities(self.scan(scores))
+
+
 def scan_probabilities(scan: Scan) -> Floats:
     """Return P(slot taken) of each slot and P(nothing taken), shape (B, K + 1)."""
     attraction = scan.attraction
@@ -216,7 +258,7 @@ def scan_probabilities(scan: Scan) -> Floats:
     for slot in range(slate_size):
         a = attraction[:, slot]
         probabilities[:, slot] = looking * a
-        looking = looking * (a * scan.after_taking + (1.0 - a) * scan.after_passing)
+        looking = looking * (a * scan.goes_on(slot) + (1.0 - a) * scan.after_passing)
         passed = passed * (1.0 - a)
         nothing += passed * (1.0 - scan.after_passing)
         passed = passed * scan.after_passing
@@ -236,7 +278,7 @@ def scan_responses(scan: Scan, draws: Floats) -> Bools:
         # The same draw decides whether to look on: its place within the part it fell into.
         goes_on = np.where(
             taken[:, slot],
-            draw < a * scan.after_taking,
+            draw < a * scan.goes_on(slot),
             draw < a + (1.0 - a) * scan.after_passing,
         )
         looking &= goes_on

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.blocks.priors import Prior, Uniform
 from rlrec.envs.blocks.state import Consumed, Shown, State, put, turns
+from rlrec.envs.blocks.topics import of_topics
 from rlrec.errors import ConfigError
 
 
@@ -64,37 +66,44 @@ class InterestDrift:
 
 
 class TopicTaste:
-    """Interest in each topic, uniform on [-1, 1] at first, moving as items are consumed.
+    """Interest in each topic, by default uniform on [-1, 1] at first, moving with what is consumed.
 
     The score of an item is the interest in its topic.
 
     Args:
         n_topics: T.
-        drift: How consuming moves the interest.
+        drift: How consuming moves the interest. Where it does, interests lie in [-1, 1]: those of
+            a wider prior are clipped.
+        interests: Prior of each interest.
     """
 
     n_step_draws = 1
 
-    def __init__(self, n_topics: int, drift: InterestDrift) -> None:
+    def __init__(
+        self,
+        n_topics: int,
+        drift: InterestDrift,
+        interests: Prior = Uniform(-1.0, 1.0),  # noqa: B008 (frozen)
+    ) -> None:
         self.n_topics = n_topics
         self.n_initial_draws = n_topics
         self.n_observed = n_topics
         self.drift = drift
+        self.interests = interests
 
     def start(self, state: State, users: Ints, draws: Floats) -> None:
-        """Draw interests uniformly on [-1, 1]."""
-        put(state, "tastes", users, 2.0 * draws - 1.0)
+        """Draw interests from the prior."""
+        interests = self.interests.of(draws)
+        put(state, "tastes", users, np.clip(interests, -1, 1) if self.drift.rate else interests)
 
     def scores(self, state: State, shown: Shown) -> Floats:
         """Return the interest in the topic of each item shown."""
-        if shown.items is None:
-            return state["tastes"][:, shown.topics[0]]
-        rows = np.arange(len(shown.topics)) * self.n_topics
-        scores: Floats = state["tastes"].ravel()[shown.topics + rows[:, None]]
-        return scores
+        return of_topics(state["tastes"], shown)
 
     def consume(self, state: State, consumed: Consumed, draws: Floats) -> None:
         """Move the interest in the topic consumed."""
+        if not self.drift.rate:
+            return
         for rows in turns(consumed.users):
             place = (consumed.users[rows], consumed.topics[rows])
             state["tastes"][place] = self.drift.moved(state["tastes"][place], draws[rows, 0])

@@ -4,9 +4,16 @@ import numpy as np
 
 from rlrec.arrays import Ints
 from rlrec.envs.blocks.choice import ChoiceModel, ChoiceWeights, FirstChoice
-from rlrec.envs.blocks.scanning import CascadeChoice, DependentClickChoice, PositionBasedChoice
+from rlrec.envs.blocks.scanning import (
+    CascadeChoice,
+    DependentClickChoice,
+    DynamicBayesianChoice,
+    PositionBasedChoice,
+)
 from rlrec.envs.planning.oracle import Oracle, users_of
 from rlrec.slates import best_slates, top_slates
+
+_SCANNING = (PositionBasedChoice, CascadeChoice, DependentClickChoice, DynamicBayesianChoice)
 
 
 class MyopicOracle(Oracle):
@@ -20,7 +27,7 @@ class MyopicOracle(Oracle):
         simulator = self._bound()
         outlook, slate_size = simulator.outlook(users), simulator.slate_size
         choice = users_of(simulator).choice
-        if isinstance(choice, PositionBasedChoice | CascadeChoice | DependentClickChoice):
+        if isinstance(choice, _SCANNING):
             worth = choice.attraction.of(outlook.scores) * outlook.rewards
             return _placed(top_slates(worth, slate_size), choice)
         if isinstance(choice, FirstChoice):

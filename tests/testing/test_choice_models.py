@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from rlrec.envs.blocks.choice import ChoiceModel, LogitChoice, ProportionalChoice
+from rlrec.envs.blocks.scanning import DynamicBayesianChoice, LogisticAttraction
 from rlrec.testing import CHOICE_MODEL_CHECKS, check_choice_model
 
 MODELS: dict[str, ChoiceModel] = {
@@ -12,6 +13,7 @@ MODELS: dict[str, ChoiceModel] = {
     "proportional above -3": ProportionalChoice(minimum=-3.0, nothing_score=-2.0),
     "logit": LogitChoice(),
     "cold logit": LogitChoice(nothing_score=0.3, temperature=0.1),
+    "dynamic bayesian": DynamicBayesianChoice(LogisticAttraction(), LogisticAttraction(2.0)),
 }
 
 
