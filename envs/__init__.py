@@ -3,6 +3,7 @@
 from rlrec.envs.fitting.fit import fit_users
 from rlrec.envs.fitting.model import FitFigures, FitSettings, FittedUsersModel
 from rlrec.envs.planning import MyopicOracle, PlanningReference
+from rlrec.envs.presets.composed_users import composed_users
 from rlrec.envs.presets.fitted_users import fitted_users
 from rlrec.envs.presets.interest_evolution import interest_evolution
 from rlrec.envs.registration import (
@@ -27,6 +28,7 @@ __all__ = [
     "SlateEnv",
     "SlateVectorEnv",
     "UserSimulator",
+    "composed_users",
     "describe_environments",
     "fit_users",
     "fitted_users",

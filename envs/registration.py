@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
+from rlrec.envs.presets.composed_users import ENV_ID as COMPOSED_USERS
+from rlrec.envs.presets.composed_users import composed_users
 from rlrec.envs.presets.fitted_users import ENV_ID as FITTED_USERS
 from rlrec.envs.presets.fitted_users import fitted_users
 from rlrec.envs.presets.interest_evolution import ENV_ID as INTEREST_EVOLUTION
@@ -124,5 +126,15 @@ register(
         title="users learned from ratings: choices teach what attracts, ratings what satisfies",
         floor="174 (made-up ratings)",
         reference="566 (made-up ratings)",
+    )
+)
+
+register(
+    EnvironmentEntry(
+        env_id=COMPOSED_USERS,
+        factory=composed_users,
+        title="users composed by configuration: any choice, response and blocks, by name",
+        floor="84.4 (defaults), 39.4 (sceptical, satiated by topics)",
+        reference="91.9 (defaults), 49.2 (sceptical, satiated by topics); myopic",
     )
 )

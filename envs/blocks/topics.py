@@ -11,7 +11,8 @@ def of_topics(values: Floats, shown: Shown) -> Floats:
     if shown.items is None:
         return values[:, shown.topics[0]]
     rows = np.arange(len(values)) * values.shape[1]
-    return values.ravel().take(shown.topics + rows[:, None])
+    shown_values: Floats = values.ravel().take(shown.topics + rows[:, None])
+    return shown_values
 
 
 def topic_counts(consumed: Consumed, n_users: int, n_topics: int) -> Ints:

@@ -16,6 +16,32 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "fresh documents with hidden tastes": (INTEREST, {"tastes_observed": False}),
     "slates of one": (INTEREST, {"slate_size": 1}),
     "slates of everything": (INTEREST, {"n_candidates": 4, "slate_size": 4}),
+    "composed, one choice a slate": (
+        "rlrec/ComposedUsers-v0",
+        {
+            "choice": "cascade",
+            "taste": {"name": "topics", "drift": 0.2},
+            "blocks": {"satiation": {"strength": {"log_normal": [0.5, 0.3]}, "noise": 0.1}},
+            "response": "watch_time",
+            "leaving": {"name": "time_budget", "initial": 60.0},
+            "max_steps": None,
+        },
+    ),
+    "composed, several choices a slate": (
+        "rlrec/ComposedUsers-v0",
+        {
+            "choice": {
+                "name": "dynamic_bayesian",
+                "satisfaction": {"name": "logistic", "slope": 2},
+            },
+            "blocks": {
+                "satiation": {"memory": {"uniform": [0.2, 0.9]}},
+                "operant_conditioning": {},
+            },
+            "tastes_observed": True,
+            "max_steps": 12,
+        },
+    ),
     "time limit": (INTEREST, {"n_items": 30, "slate_size": 2, "max_steps": 17}),
     "time limit with fresh documents": (INTEREST, {"max_steps": 5, "history_length": 1}),
 }

@@ -15,7 +15,11 @@ def consuming(users: list[int], topics: list[int], n_users: int = 2) -> Event:
     """Return a step in which users take items of these topics, all of quality 0."""
     nothing = np.zeros(len(users), np.int64)
     consumed = Consumed(
-        np.array(users, np.int64), nothing, nothing, np.array(topics, np.int64), nothing * 0.0
+        np.array(users, np.int64),
+        nothing,
+        nothing,
+        np.array(topics, np.int64),
+        np.zeros(len(users)),
     )
     shown = Shown(np.zeros((n_users, 1), np.int64), np.zeros((n_users, 1), np.int64))
     return Event(shown, None, consumed, np.zeros((n_users, 1, 1), np.float32), np.zeros(n_users))
@@ -48,10 +52,12 @@ def test_a_score_loses_its_topics_satiation_times_its_strength() -> None:
     state = begun(block)
     block.update(state, consuming([0, 0, 1], [1, 1, 0]), no_draws())
     slate = Shown(np.array([[5, 6], [5, 6]]), np.array([[0, 1], [1, 0]]))
-    np.testing.assert_allclose(block.adjust(state, slate, np.ones((2, 2))), [[1, 0], [1, 0.5]])
+    np.testing.assert_allclose(
+        block.adjust(state, slate, np.ones((2, 2))), np.array([[1, 0], [1, 0.5]])
+    )
     catalogue = Shown(None, np.array([[1, 1, 0]]))
     adjusted = block.adjust(state, catalogue, np.zeros((2, 3)))
-    np.testing.assert_allclose(adjusted, [[-1, -1, 0], [0, 0, -0.5]])
+    np.testing.assert_allclose(adjusted, np.array([[-1, -1, 0], [0, 0, -0.5]]))
 
 
 def test_the_spread_of_noisy_satiation_is_that_of_its_recursion() -> None:
