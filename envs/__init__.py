@@ -1,9 +1,11 @@
 """Simulated users: blocks, simulator, faces, oracles. Importing it registers the environments."""
 
+from rlrec.envs.candidates import CalendarItems, FixedCandidates, UserCandidates
 from rlrec.envs.fitting.fit import fit_users
 from rlrec.envs.fitting.model import FitFigures, FitSettings, FittedUsersModel
 from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.envs.presets.composed_users import composed_users
+from rlrec.envs.presets.drifting_tastes import drifting_tastes
 from rlrec.envs.presets.fitted_users import fitted_users
 from rlrec.envs.presets.interest_evolution import interest_evolution
 from rlrec.envs.registration import (
@@ -19,17 +21,21 @@ from rlrec.envs.vector import SlateVectorEnv
 
 __all__ = [
     "Assumption",
+    "CalendarItems",
     "EnvironmentEntry",
     "FitFigures",
     "FitSettings",
     "FittedUsersModel",
+    "FixedCandidates",
     "MyopicOracle",
     "PlanningReference",
     "SlateEnv",
     "SlateVectorEnv",
+    "UserCandidates",
     "UserSimulator",
     "composed_users",
     "describe_environments",
+    "drifting_tastes",
     "fit_users",
     "fitted_users",
     "interest_evolution",

@@ -8,6 +8,8 @@ import gymnasium as gym
 
 from rlrec.envs.presets.composed_users import ENV_ID as COMPOSED_USERS
 from rlrec.envs.presets.composed_users import composed_users
+from rlrec.envs.presets.drifting_tastes import ENV_ID as DRIFTING_TASTES
+from rlrec.envs.presets.drifting_tastes import drifting_tastes
 from rlrec.envs.presets.fitted_users import ENV_ID as FITTED_USERS
 from rlrec.envs.presets.fitted_users import fitted_users
 from rlrec.envs.presets.interest_evolution import ENV_ID as INTEREST_EVOLUTION
@@ -136,5 +138,15 @@ register(
         title="users composed by configuration: any choice, response and blocks, by name",
         floor="84.4 (defaults), 39.4 (sceptical, satiated by topics)",
         reference="91.9 (defaults), 49.2 (sceptical, satiated by topics); myopic",
+    )
+)
+
+register(
+    EnvironmentEntry(
+        env_id=DRIFTING_TASTES,
+        factory=drifting_tastes,
+        title="tastes drift on their own, items come and go, trends rise and fall",
+        floor="23.5 (logit), 22.5 (position-based choice)",
+        reference="60.2 (logit), 112.3 (position-based choice); optimal",
     )
 )

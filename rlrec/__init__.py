@@ -33,7 +33,12 @@ _HOMES = {
     "rollout": "rlrec.evaluation",
 }
 
-_ENVIRONMENTS = ("rlrec/ComposedUsers-v0", "rlrec/FittedUsers-v0", "rlrec/InterestEvolution-v0")
+_ENVIRONMENTS = (
+    "rlrec/ComposedUsers-v0",
+    "rlrec/DriftingTastes-v0",
+    "rlrec/FittedUsers-v0",
+    "rlrec/InterestEvolution-v0",
+)
 
 for _env_id in _ENVIRONMENTS:  # by name: what makes them is imported when one is made
     if _env_id not in _gymnasium.registry:

@@ -15,6 +15,34 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "catalogue with open tastes": (INTEREST, {"n_items": 60, "tastes_observed": True}),
     "fresh documents with hidden tastes": (INTEREST, {"tastes_observed": False}),
     "slates of one": (INTEREST, {"slate_size": 1}),
+    "drifting tastes, several choices a slate": (
+        "rlrec/DriftingTastes-v0",
+        {
+            "n_items": 80,
+            "n_candidates": 8,
+            "slate_size": 3,
+            "lifetime": 9.0,
+            "choice": "position_based",
+            "influence": 0.1,
+            "tastes_observed": True,
+            "max_steps": 12,
+        },
+    ),
+    "drifting tastes, nothing arrives": (
+        "rlrec/DriftingTastes-v0",
+        {"n_candidates": 12, "lifetime": None, "drift_persistence": 1.0, "max_steps": 9},
+    ),
+    "drifting tastes, standing still": (
+        "rlrec/DriftingTastes-v0",
+        {
+            "n_candidates": 12,
+            "lifetime": None,
+            "drift_sd": 0.0,
+            "set_point_sd": 0.0,
+            "trend_sd": 0.0,
+            "max_steps": 9,
+        },
+    ),
     "slates of everything": (INTEREST, {"n_candidates": 4, "slate_size": 4}),
     "composed, one choice a slate": (
         "rlrec/ComposedUsers-v0",
