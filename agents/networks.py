@@ -30,37 +30,54 @@ class ItemKnowledge:
     """Shape (N, F). Item factors of a collaborative-filtering model."""
 
 
+class ItemVectors(NamedTuple):
+    """Vectors of the items."""
+
+    offered: Tensor
+    """Shape (N, size) where the whole catalogue is on offer, else (B, M, size)."""
+    catalogue: Tensor | None
+    """Shape (N, size). What histories name; None for fresh documents, which have no identity."""
+
+
 class ItemEncoder(nn.Module):
     """Maps each item on offer to a vector.
 
     It is a linear map of what is known of the item: features and factors in a catalogue, features
     of a fresh document. Where nothing is known, each item has a vector of its own, drawn at random
-    (at zero nothing would ever be learned, since what reads it starts at zero).
+    (at zero nothing would ever be learned, since what reads it starts at zero). Candidates from a
+    catalogue have the vectors of their items, plus a linear map of what is seen of them now.
     """
 
     def __init__(self, space: spaces.Dict, n_choices: int, items: ItemKnowledge, size: int) -> None:
         super().__init__()
-        self.reads_candidates = "candidate_features" in space.spaces
-        known = np.zeros((n_choices, 0), np.float32)
-        if self.reads_candidates:
-            n_known = int((space["candidate_features"].shape or (0,))[-1])
-        else:
-            known = _known(n_choices, items)
-            n_known = known.shape[1]
+        self.is_fresh = is_fresh(space)
+        self.sees_features = "candidate_features" in space.spaces
+        seen = space["candidate_features"].shape if self.sees_features else None
+        n_seen = int((seen or (0,))[-1])
+        n_items = _n_items(space, n_choices)
+        known = np.zeros((n_items, 0), np.float32) if self.is_fresh else _known(n_items, items)
+        n_known = n_seen if self.is_fresh else known.shape[1]
         self.register_buffer("known", torch.from_numpy(known), persistent=False)
         self.known: Tensor
-        own = None if n_known else torch.randn(n_choices, size) / size**0.5
+        own = None if n_known else torch.randn(n_items, size) / size**0.5
         self.own = None if own is None else nn.Parameter(own)
         self.project = nn.Linear(n_known, size) if n_known else None
+        adds_features = self.sees_features and not self.is_fresh
+        self.project_seen = nn.Linear(n_seen, size, bias=False) if adds_features else None
 
-    def forward(self, observations: TensorDict) -> Tensor:
-        """Return (N, size) for a catalogue, (B, M, size) for fresh documents."""
-        if self.project is None:
-            assert self.own is not None
-            return self.own
-        known = observations["candidate_features"] if self.reads_candidates else self.known
-        vectors: Tensor = self.project(known)
-        return vectors
+    def forward(self, observations: TensorDict) -> ItemVectors:
+        """Return the vectors of what is on offer, and of the catalogue."""
+        if self.is_fresh:
+            assert self.project is not None
+            return ItemVectors(self.project(observations["candidate_features"]), None)
+        catalogue = self.project(self.known) if self.project is not None else self.own
+        assert catalogue is not None
+        if "candidates" not in observations:
+            return ItemVectors(catalogue, catalogue)
+        offered = catalogue[observations["candidates"].long()]
+        if self.project_seen is not None:
+            offered = offered + self.project_seen(observations["candidate_features"])
+        return ItemVectors(offered, catalogue)
 
 
 class State(NamedTuple):
@@ -82,7 +99,7 @@ class StateEncoder(nn.Module):
         super().__init__()
         self.keys = tuple(key for key in ("user", "context") if key in space.spaces)
         self.has_counts = "topic_counts" in space.spaces
-        self.has_history = "history_items" in space.spaces
+        self.has_history = "history_items" in space.spaces and not is_fresh(space)
         known = sum(int(np.prod(space[key].shape or ())) for key in self.keys)
         self.count_size = int(np.prod(space["topic_counts"].shape or ())) if self.has_counts else 0
         self.manner_size = known + self.count_size + (item_size if self.has_history else 0)
@@ -92,15 +109,21 @@ class StateEncoder(nn.Module):
                 f"and history_items, got {sorted(space.spaces)}"
             )
 
-    def forward(self, observations: TensorDict, items: Tensor) -> State:
-        """Return the state of B users; `items` are a catalogue's vectors (N, item_size)."""
+    def forward(self, observations: TensorDict, items: Tensor | None) -> State:
+        """Return the state of B users.
+
+        Args:
+            observations: Of B users.
+            items: Shape (N, item_size). A catalogue's vectors; None for fresh documents.
+        """
         manner = [observations[key].float() for key in self.keys]
-        n_users = len(next(iter(observations.values())))
-        counts = torch.zeros(n_users, 0, device=items.device)
+        some = next(iter(observations.values()))
+        counts = torch.zeros(len(some), 0, device=some.device)
         if self.has_counts:
             counts = observations["topic_counts"].float()
             manner.append(counts / (counts.sum(dim=1, keepdim=True) + 1.0))
         if self.has_history:
+            assert items is not None
             # Detached: reading a history must not pull at the vectors that score items.
             manner.append(_mean_vector(observations["history_items"], items.detach()))
         return State(
@@ -118,7 +141,7 @@ class Scores(NamedTuple):
     nothing: Tensor
     """Shape (B,). Score of taking nothing."""
     items: Tensor
-    """Shape (N, size) for a catalogue, (B, M, size) for fresh documents."""
+    """Shape (N, size) for a catalogue, (B, M, size) for candidates and fresh documents."""
     bias: Tensor
     """Shape (N,) or (B, M)."""
 
@@ -183,7 +206,7 @@ class ItemScorer(nn.Module):
     def forward(self, observations: TensorDict) -> Scores:
         """Return the scores of a batch of users."""
         items = self.items(observations)
-        state = self.state(observations, items)
+        state = self.state(observations, items.catalogue)
         query = self.query(state.manner)
         base = torch.zeros_like(query[:, :1])
         if self.base is not None:
@@ -191,7 +214,22 @@ class ItemScorer(nn.Module):
         if self.linear_base is not None:
             base = base + self.linear_base(state.counts)
         nothing = query @ self.nothing + self.nothing_bias + base[:, 0]
-        return Scores(query, base, nothing, items, self.item_bias(items)[..., 0])
+        offered = items.offered
+        return Scores(query, base, nothing, offered, self.item_bias(offered)[..., 0])
+
+
+def is_fresh(space: spaces.Dict) -> bool:
+    """Return whether what is on offer are documents without identity."""
+    return "candidate_features" in space.spaces and "candidates" not in space.spaces
+
+
+def _n_items(space: spaces.Dict, n_choices: int) -> int:
+    """Return how many items the catalogue has: all that candidates may be."""
+    if "candidates" not in space.spaces:
+        return n_choices
+    candidates = space["candidates"]
+    assert isinstance(candidates, spaces.Box)
+    return int(candidates.high.max()) + 1
 
 
 def _two_layers(n_in: int, hidden: int, n_out: int) -> nn.Sequential:
@@ -210,17 +248,16 @@ def _mean_vector(history: Tensor, items: Tensor) -> Tensor:
     return total / (history > 0).sum(dim=1, keepdim=True).clamp(min=1)
 
 
-def _known(n_choices: int, items: ItemKnowledge) -> Floats32:
+def _known(n_items: int, items: ItemKnowledge) -> Floats32:
     """Return what is known of a catalogue's items, (N, D + F)."""
     given = {"the catalogue's features": items.features, "item_factors": items.factors}
     for name, array in given.items():
-        if array is not None and (array.ndim != 2 or len(array) != n_choices):
+        if array is not None and (array.ndim != 2 or len(array) != n_items):
             raise ConfigError(
-                f"{name} must have a row for each of the {n_choices} items on offer, got shape "
-                f"{array.shape}"
+                f"{name} must have a row for each of the {n_items} items, got shape {array.shape}"
             )
     parts = [part for part in (items.features, _scaled(items.factors)) if part is not None]
-    return np.hstack([np.zeros((n_choices, 0), np.float32), *parts]).astype(np.float32)
+    return np.hstack([np.zeros((n_items, 0), np.float32), *parts]).astype(np.float32)
 
 
 def _scaled(factors: Floats32 | None) -> Floats32 | None:

@@ -30,6 +30,15 @@ FRESH = spaces.Dict(
     }
 )
 
+AMONG = spaces.Dict(  # candidates from a catalogue
+    {
+        **CATALOGUE.spaces,
+        "candidates": spaces.Box(0, N_ITEMS - 1, (N_CANDIDATES,), np.int64),
+        "candidate_features": box(N_CANDIDATES, 2),
+    }
+)
+AMONG_PLAIN = spaces.Dict({k: box for k, box in AMONG.items() if k != "candidate_features"})
+
 
 def known_items(seed: int = 0) -> ItemKnowledge:
     rng = np.random.default_rng(seed)
@@ -55,6 +64,10 @@ def observed(space: spaces.Dict, n_users: int = N_USERS) -> TensorDict:
     }
     if "history_items" in seen:
         seen["history_items"] = rng.integers(N_ITEMS + 1, size=(n_users, HISTORY))
+    if "candidates" in seen:
+        seen["candidates"] = rng.permuted(np.tile(np.arange(N_ITEMS), (n_users, 1)), axis=1)[
+            :, :N_CANDIDATES
+        ]
     return {key: torch.from_numpy(array) for key, array in seen.items()}
 
 
@@ -69,8 +82,18 @@ WORLDS = pytest.mark.parametrize(
         (CATALOGUE, N_ITEMS, known_items()),
         (CATALOGUE, N_ITEMS, ItemKnowledge()),
         (FRESH, N_CANDIDATES, ItemKnowledge()),
+        (AMONG, N_CANDIDATES, known_items()),
+        (AMONG, N_CANDIDATES, ItemKnowledge()),
+        (AMONG_PLAIN, N_CANDIDATES, known_items()),
     ],
-    ids=["catalogue", "unknown items", "fresh documents"],
+    ids=[
+        "catalogue",
+        "unknown items",
+        "fresh documents",
+        "candidates",
+        "unknown candidates",
+        "candidates without features",
+    ],
 )
 
 
@@ -125,6 +148,23 @@ def test_reordering_fresh_documents_permutes_their_scores() -> None:
     reordered = {**seen, "candidate_features": seen["candidate_features"][:, order]}
     net = scorer(FRESH, N_CANDIDATES)
     torch.testing.assert_close(net(reordered).of_all(), net(seen).of_all()[:, order])
+
+
+def test_candidates_are_scored_as_their_items_in_the_whole_catalogue() -> None:
+    among, whole = observed(AMONG_PLAIN), scorer(CATALOGUE, N_ITEMS, known_items())
+    net = scorer(AMONG_PLAIN, N_CANDIDATES, known_items())
+    net.load_state_dict(whole.state_dict())
+    everything = {key: array for key, array in among.items() if key != "candidates"}
+    expected = whole(everything).of_all().gather(1, among["candidates"])
+    torch.testing.assert_close(net(among).of_all(), expected)
+
+
+def test_what_is_seen_of_candidates_matters() -> None:
+    net, seen = scorer(AMONG, N_CANDIDATES, known_items()), observed(AMONG)
+    before = net(seen).of_all()
+    seen["candidate_features"][:, 2] += 1.0
+    moved = (net(seen).of_all() - before).abs()
+    assert moved[:, 2].min() > 1e-3 and moved[:, [0, 1, 3, 4, 5]].max() < 1e-6
 
 
 def test_the_order_of_a_history_does_not_matter_but_its_items_do() -> None:
