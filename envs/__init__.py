@@ -8,6 +8,8 @@ from rlrec.envs.presets.composed_users import composed_users
 from rlrec.envs.presets.drifting_tastes import drifting_tastes
 from rlrec.envs.presets.fitted_users import fitted_users
 from rlrec.envs.presets.interest_evolution import interest_evolution
+from rlrec.envs.presets.interest_exploration import interest_exploration
+from rlrec.envs.presets.long_term_satisfaction import long_term_satisfaction
 from rlrec.envs.registration import (
     EnvironmentEntry,
     describe_environments,
@@ -39,6 +41,8 @@ __all__ = [
     "fit_users",
     "fitted_users",
     "interest_evolution",
+    "interest_exploration",
+    "long_term_satisfaction",
     "make_simulator",
     "make_users",
     "register",

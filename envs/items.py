@@ -1,19 +1,22 @@
 """Where the items on offer come from: a fixed catalogue, or fresh documents at every step."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints
 from rlrec.data.catalogue import Catalogue
-from rlrec.envs.blocks.priors import standard_normals
 from rlrec.envs.blocks.state import Shown, State, put
+from rlrec.envs.documents import Documents, Drawn, drawn_documents
 from rlrec.simulation import Space
 
 
 class Items(Protocol):
-    """What may be shown, with a topic and a hidden quality for each item."""
+    """What may be shown, with a topic and a quality for each item.
+
+    Where agents see a part of the offer's state, an attribute `open_state` names its keys.
+    """
 
     n_choices: int
     n_draws: int
@@ -94,6 +97,20 @@ class CatalogueItems:
         self.n_choices = catalogue.n_items
         self._quality = quality
 
+    @classmethod
+    def drawn(
+        cls, documents: Documents, n_items: int, seed: int, topic_names: tuple[str, ...]
+    ) -> Self:
+        """Return a catalogue of documents of a kind, drawn from a seed and known by number."""
+        drawn = drawn_documents(documents, n_items, seed)
+        catalogue = Catalogue(
+            item_ids=np.arange(n_items),
+            topics=drawn.topics,
+            features=documents.features(drawn),
+            topic_names=topic_names,
+        )
+        return cls(catalogue, ItemQuality(drawn.quality))
+
     def draw(self, state: State, users: Ints, draws: Floats) -> None:
         """Do nothing: the offer never changes."""
 
@@ -123,27 +140,24 @@ class CatalogueItems:
 
 
 class FreshDocuments:
-    """New documents at every step: a uniform topic and a quality around the topic's mean.
+    """New documents at every step.
 
     Args:
         n_candidates: M, documents on offer.
-        topic_means: Shape (T,). Mean quality of each topic.
-        quality_sd: Spread of quality within a topic.
+        documents: What kind they are.
     """
 
-    def __init__(self, n_candidates: int, topic_means: Floats, quality_sd: float) -> None:
+    def __init__(self, n_candidates: int, documents: Documents) -> None:
         self.n_choices = n_candidates
-        self.topic_means = topic_means
-        self.quality_sd = quality_sd
-        self.n_draws = 2 * n_candidates
-        self._one_hot = np.eye(len(topic_means), dtype=np.float32)
+        self.documents = documents
+        self.n_draws = documents.n_draws * n_candidates
+        self.open_state = ("candidate_quality",) if documents.quality_observed else ()
 
     def draw(self, state: State, users: Ints, draws: Floats) -> None:
         """Draw topics and qualities of M documents for some users."""
-        topics = (draws[:, : self.n_choices] * len(self.topic_means)).astype(np.int64)
-        noise = standard_normals(draws[:, self.n_choices :])
-        put(state, "candidate_topics", users, topics, np.int64)
-        put(state, "candidate_quality", users, self.topic_means[topics] + self.quality_sd * noise)
+        drawn = self.documents.draw(draws)
+        put(state, "candidate_topics", users, drawn.topics, np.int64)
+        put(state, "candidate_quality", users, drawn.quality)
 
     def shown(self, state: State, slates: Ints) -> Shown:
         """Return positions and the topics of the documents there."""
@@ -164,10 +178,11 @@ class FreshDocuments:
         return state["candidate_quality"].copy()
 
     def spaces(self) -> dict[str, Space]:
-        """Add the topics of the candidates, one-hot."""
-        shape = (self.n_choices, len(self.topic_means))
-        return {"candidate_features": Space(shape, np.float32, 0.0, 1.0)}
+        """Add what is seen of the candidates."""
+        space = self.documents.feature_space
+        return {"candidate_features": space._replace(shape=(self.n_choices, *space.shape))}
 
     def observe(self, state: State, users: Ints | slice) -> dict[str, NDArray[Any]]:
-        """Return the topics of the candidates, one-hot, (B, M, T)."""
-        return {"candidate_features": self._one_hot[state["candidate_topics"][users]]}
+        """Return what is seen of the candidates, (B, M, F)."""
+        drawn = Drawn(state["candidate_topics"][users], state["candidate_quality"][users])
+        return {"candidate_features": self.documents.features(drawn)}

@@ -14,6 +14,10 @@ from rlrec.envs.presets.fitted_users import ENV_ID as FITTED_USERS
 from rlrec.envs.presets.fitted_users import fitted_users
 from rlrec.envs.presets.interest_evolution import ENV_ID as INTEREST_EVOLUTION
 from rlrec.envs.presets.interest_evolution import interest_evolution
+from rlrec.envs.presets.interest_exploration import ENV_ID as INTEREST_EXPLORATION
+from rlrec.envs.presets.interest_exploration import interest_exploration
+from rlrec.envs.presets.long_term_satisfaction import ENV_ID as LONG_TERM_SATISFACTION
+from rlrec.envs.presets.long_term_satisfaction import long_term_satisfaction
 from rlrec.envs.simulator import SimulatorFactory, UserSimulator
 from rlrec.envs.single import SlateEnv
 from rlrec.envs.vector import SlateVectorEnv
@@ -118,6 +122,26 @@ register(
         title="interests evolve with what is watched; the visit's time follows quality",
         floor="160.4 (fresh documents), 174 (catalogue of 1000)",
         reference="280.3 (fresh documents), 779 (catalogue of 1000)",
+    )
+)
+
+register(
+    EnvironmentEntry(
+        env_id=INTEREST_EXPLORATION,
+        factory=interest_exploration,
+        title="users of hidden types, to be found out; nothing that is shown changes them",
+        floor="30.6 clicks (fresh documents), 30.7 (catalogue of 200)",
+        reference="44.8 clicks (fresh documents), 63.2 (catalogue of 200)",
+    )
+)
+
+register(
+    EnvironmentEntry(
+        env_id=LONG_TERM_SATISFACTION,
+        factory=long_term_satisfaction,
+        title="clickbait engages now and wears users out",
+        floor="982 (fresh documents), 912 (catalogue of 100)",
+        reference="1657 (fresh documents), 1799 (catalogue of 100)",
     )
 )
 

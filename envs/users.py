@@ -115,7 +115,9 @@ class Users:
         self.tastes_observed = tastes_observed
         self.channels = response.channels
         tastes = ("tastes",) if tastes_observed else ()
-        self.open_state = (*tastes, *(key for block in self.blocks for key in block.open_state))
+        offered: tuple[str, ...] = getattr(items, "open_state", ())
+        of_blocks = (key for block in self.blocks for key in block.open_state)
+        self.open_state = (*tastes, *offered, *of_blocks)
         self._adjusting = [b for b in self.blocks if type(b).adjust is not Block.adjust]
         self._updating = [b for b in self.blocks if type(b).update is not Block.update]
         self._observing = [b for b in self.blocks if type(b).observe is not Block.observe]
@@ -132,9 +134,10 @@ class Users:
         """Let new users in at the given positions; `draws` has shape (F, n_initial_draws)."""
         dealt = _Dealer(draws)
         self.taste.start(state, users, dealt.next(self.taste.n_initial_draws))
-        self.items.draw(state, users, dealt.next(self.items.n_draws))
+        offer_draws = dealt.next(self.items.n_draws)
         for block in self.blocks:
             block.start(state, users, dealt.next(block.n_initial_draws))
+        self.items.draw(state, users, offer_draws)  # last: what is on offer may depend on the rest
 
     def scores(self, state: State, shown: Shown, blank: Bools | None = None) -> Floats:
         """Return the attraction of what is shown; blank slots get -inf."""

@@ -38,6 +38,8 @@ _ENVIRONMENTS = (
     "rlrec/DriftingTastes-v0",
     "rlrec/FittedUsers-v0",
     "rlrec/InterestEvolution-v0",
+    "rlrec/InterestExploration-v0",
+    "rlrec/LongTermSatisfaction-v0",
 )
 
 for _env_id in _ENVIRONMENTS:  # by name: what makes them is imported when one is made

@@ -1,7 +1,11 @@
 """The blocks users are made of: taste, choice, response, leaving, and what else moves them."""
 
+from rlrec.envs.blocks.appeal import QualityAppeal
 from rlrec.envs.blocks.block import Block, Leaving
+from rlrec.envs.blocks.calendar import Calendar
 from rlrec.envs.blocks.choice import ChoiceModel, FirstChoice, LogitChoice, ProportionalChoice
+from rlrec.envs.blocks.drift import HedonicAdaptation, TasteDrift
+from rlrec.envs.blocks.factor_taste import FactorTaste
 from rlrec.envs.blocks.leaving import TimeBudget
 from rlrec.envs.blocks.operant import OperantConditioning
 from rlrec.envs.blocks.response import Click, Response, WatchTime
@@ -15,36 +19,52 @@ from rlrec.envs.blocks.scanning import (
     PositionBasedChoice,
     ProportionalAttraction,
 )
+from rlrec.envs.blocks.sensitisation import Engagement, Sensitisation
 from rlrec.envs.blocks.state import Consumed, Event, Outcome, Shown, State, put
 from rlrec.envs.blocks.taste import InterestDrift, Taste, TopicTaste
+from rlrec.envs.blocks.trends import PopularityPath, Trends
+from rlrec.envs.blocks.user_types import SameForAll, UserTypes
+from rlrec.envs.blocks.visit_length import VisitLength
 
 __all__ = [
     "Block",
+    "Calendar",
     "CascadeChoice",
     "ChoiceModel",
     "Click",
     "Consumed",
     "DependentClickChoice",
     "DynamicBayesianChoice",
+    "Engagement",
     "Event",
     "ExponentialAttraction",
+    "FactorTaste",
     "FirstChoice",
+    "HedonicAdaptation",
     "InterestDrift",
     "Leaving",
     "LogisticAttraction",
     "LogitChoice",
     "OperantConditioning",
     "Outcome",
+    "PopularityPath",
     "PositionBasedChoice",
     "ProportionalAttraction",
     "ProportionalChoice",
+    "QualityAppeal",
     "Response",
+    "SameForAll",
     "Satiation",
+    "Sensitisation",
     "Shown",
     "State",
     "Taste",
+    "TasteDrift",
     "TimeBudget",
     "TopicTaste",
+    "Trends",
+    "UserTypes",
+    "VisitLength",
     "WatchTime",
     "put",
 ]

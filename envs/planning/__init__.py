@@ -1,7 +1,8 @@
 """Policies that know the truth: the ceilings against which everything else is measured."""
 
+from rlrec.envs.planning.exposure import ExposurePlanner
 from rlrec.envs.planning.myopic import MyopicOracle
 from rlrec.envs.planning.oracle import Oracle
 from rlrec.envs.planning.time_price import PlanningReference
 
-__all__ = ["MyopicOracle", "Oracle", "PlanningReference"]
+__all__ = ["ExposurePlanner", "MyopicOracle", "Oracle", "PlanningReference"]

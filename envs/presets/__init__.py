@@ -4,5 +4,14 @@ from rlrec.envs.presets.composed_users import composed_users
 from rlrec.envs.presets.drifting_tastes import drifting_tastes
 from rlrec.envs.presets.fitted_users import fitted_users
 from rlrec.envs.presets.interest_evolution import interest_evolution
+from rlrec.envs.presets.interest_exploration import interest_exploration
+from rlrec.envs.presets.long_term_satisfaction import long_term_satisfaction
 
-__all__ = ["composed_users", "drifting_tastes", "fitted_users", "interest_evolution"]
+__all__ = [
+    "composed_users",
+    "drifting_tastes",
+    "fitted_users",
+    "interest_evolution",
+    "interest_exploration",
+    "long_term_satisfaction",
+]

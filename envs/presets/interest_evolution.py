@@ -12,6 +12,7 @@ from rlrec.envs.blocks.choice import ProportionalChoice
 from rlrec.envs.blocks.leaving import TimeBudget
 from rlrec.envs.blocks.response import WatchTime
 from rlrec.envs.blocks.taste import InterestDrift, TopicTaste
+from rlrec.envs.documents import TopicDocuments
 from rlrec.envs.items import CatalogueItems, FreshDocuments, ItemQuality, Items
 from rlrec.envs.planning.time_price import PlanningReference
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
@@ -118,7 +119,7 @@ def topic_means() -> Floats:
 
 def _items(n_items: int | None, n_candidates: int, catalogue_seed: int) -> Items:
     if n_items is None:
-        return FreshDocuments(n_candidates, topic_means(), QUALITY_SD)
+        return FreshDocuments(n_candidates, TopicDocuments(topic_means(), QUALITY_SD))
     rng = np.random.default_rng(catalogue_seed)
     topics = rng.integers(N_TOPICS, size=n_items)
     quality = topic_means()[topics] + QUALITY_SD * rng.standard_normal(n_items)

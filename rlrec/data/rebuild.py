@@ -23,8 +23,8 @@ def rebuild_observations(
 
     Args:
         log: Whose rows to rebuild; loaded whole.
-        catalogue: The items; may be None where the log has `candidate_features`, whose columns are
-            then the topics, one-hot.
+        catalogue: The items; may be None where the log has `candidate_features`, whose first
+            columns are then the topics, one-hot.
         shape: Which history keys, and their sizes.
 
     Returns:
@@ -82,7 +82,8 @@ def _topics(
     if "topic_counts" not in shape.keys:
         return np.zeros_like(items)
     if log.has("candidate_features") and not log.has("candidates"):
-        topics: Ints = np.argmax(log.column("candidate_features"), axis=2)
+        one_hot = log.column("candidate_features")[:, :, : shape.n_topics]
+        topics: Ints = np.argmax(one_hot, axis=2)
         return np.take_along_axis(topics, items, axis=1)
     if catalogue is None:
         raise CatalogueMismatchError(

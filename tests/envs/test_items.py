@@ -6,6 +6,7 @@ from scipy.stats import norm
 
 from rlrec.data import Catalogue
 from rlrec.envs.blocks.state import State
+from rlrec.envs.documents import TopicDocuments
 from rlrec.envs.items import CatalogueItems, FreshDocuments, ItemQuality
 from rlrec.envs.presets.interest_evolution import topic_means
 
@@ -34,7 +35,7 @@ def test_quality_belongs_to_the_item(catalogue_items: CatalogueItems) -> None:
 
 def test_fresh_documents_are_the_inverse_distribution_of_their_draws() -> None:
     means = np.array([-1.0, 0.0, 5.0, 6.0])
-    items = FreshDocuments(2, means, 0.1)
+    items = FreshDocuments(2, TopicDocuments(means, 0.1))
     state: State = {}
     draws = np.array([[0.0, 0.99, 0.5, 0.975], [0.26, 0.51, 0.025, 0.5]])
     items.draw(state, np.arange(2), draws)
@@ -44,7 +45,7 @@ def test_fresh_documents_are_the_inverse_distribution_of_their_draws() -> None:
 
 
 def test_the_smallest_draw_gives_a_finite_quality() -> None:
-    items = FreshDocuments(1, np.zeros(2), 1.0)
+    items = FreshDocuments(1, TopicDocuments(np.zeros(2), 1.0))
     state: State = {}
     items.draw(state, np.arange(1), np.zeros((1, 2)))
     assert np.isfinite(state["candidate_quality"]).all()
@@ -52,7 +53,7 @@ def test_the_smallest_draw_gives_a_finite_quality() -> None:
 
 def test_fresh_documents_have_the_published_distribution() -> None:
     n, means = 50_000, topic_means()
-    items = FreshDocuments(1, means, 0.1)
+    items = FreshDocuments(1, TopicDocuments(means, 0.1))
     state: State = {}
     items.draw(state, np.arange(n), np.random.default_rng(4).random((n, 2)))
     topics, quality = state["candidate_topics"][:, 0], state["candidate_quality"][:, 0]
@@ -65,7 +66,7 @@ def test_fresh_documents_have_the_published_distribution() -> None:
 
 
 def test_candidates_are_seen_by_their_topics_one_hot() -> None:
-    items = FreshDocuments(2, np.zeros(3), 0.1)
+    items = FreshDocuments(2, TopicDocuments(np.zeros(3), 0.1))
     state: State = {}
     items.draw(state, np.arange(1), np.array([[0.1, 0.9, 0.5, 0.5]]))
     seen = items.observe(state, slice(None))["candidate_features"]
@@ -74,7 +75,7 @@ def test_candidates_are_seen_by_their_topics_one_hot() -> None:
 
 
 def test_slates_of_fresh_documents_name_positions() -> None:
-    items = FreshDocuments(3, np.zeros(5), 0.1)
+    items = FreshDocuments(3, TopicDocuments(np.zeros(5), 0.1))
     state: State = {
         "candidate_topics": np.array([[4, 2, 0], [1, 1, 3]]),
         "candidate_quality": np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]),

@@ -72,6 +72,28 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "time limit": (INTEREST, {"n_items": 30, "slate_size": 2, "max_steps": 17}),
     "time limit with fresh documents": (INTEREST, {"max_steps": 5, "history_length": 1}),
+    "exploration with a catalogue": (
+        "rlrec/InterestExploration-v0",
+        {"n_items": 40, "tastes_observed": True, "max_steps": 12},
+    ),
+    "exploration of three topics": (
+        "rlrec/InterestExploration-v0",
+        {
+            "topic_shares": [0.5, 0.2, 0.3],
+            "topic_qualities": [0.0, 0.5, 1.0],
+            "affinities": [[0.5, 0.2, 0.1], [0.0, 1.0, 0.3]],
+            "nothing_score": 2.0,
+            "max_steps": 9,
+        },
+    ),
+    "satisfaction with a catalogue": (
+        "rlrec/LongTermSatisfaction-v0",
+        {"n_items": 40, "slate_size": 5, "n_steps": 12},
+    ),
+    "satisfaction with a time limit": (
+        "rlrec/LongTermSatisfaction-v0",
+        {"sensitivity": 0.01, "max_steps": 7, "choc_sd": 0.5},
+    ),
 }
 
 
