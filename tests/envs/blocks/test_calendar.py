@@ -8,9 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlrec.envs.blocks.calendar import Calendar, Succession
-from rlrec.envs.blocks.state import State
+from rlrec.envs.blocks.state import Consumed, Event, Shown, State
 from rlrec.errors import ConfigError
-from tests.envs.blocks.test_drift import EVENT
+
+NOBODY = np.zeros(0, np.int64)
+EVENT = Event(
+    Shown(np.zeros((1, 1), np.int64), np.zeros((1, 1), np.int64)),
+    None,
+    Consumed(NOBODY, NOBODY, NOBODY, NOBODY, np.zeros(0)),
+    np.zeros((1, 1, 1), np.float32),
+    np.zeros(1),
+)
 
 
 def drawn(seed: int = 0, **arguments: Any) -> Calendar:
