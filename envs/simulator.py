@@ -103,6 +103,7 @@ class UserSimulator:
         self._tick = 0
         self._episodes = np.zeros(n_users, np.int64)
         self._steps = np.zeros(n_users, np.int64)
+        self._everyone, self._no_draws = np.arange(n_users), np.empty((n_users, 0))
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -319,9 +320,10 @@ class UserSimulator:
 
     def _draw_offer(self, streams: UserStreams) -> None:
         items = self.problem.users.items
+        draws = self._no_draws
         if items.n_draws:
             draws = streams.uniforms(self.n_users, items.n_draws, self._tick, _OFFER)
-            items.draw(self._state, np.arange(self.n_users), draws)
+        items.draw(self._state, self._everyone, draws)
 
     def _over_limit(self) -> NDArray[np.bool_]:
         limit = self.problem.max_steps

@@ -30,7 +30,7 @@ from rlrec.envs.simulator import Problem
 from rlrec.envs.users import Users
 from rlrec.errors import ConfigError, UserModelError
 from rlrec.evaluation import rollout
-from rlrec.policy import RandomPolicy
+from rlrec.policy import RandomPolicy, SlatePolicy
 from rlrec.testing import ENVIRONMENT_CHECKS
 
 N_ITEMS, N_TOPICS, M, K = 30, 3, 8, 2
@@ -117,6 +117,42 @@ def test_candidates_are_those_retrieved_for_the_user_at_this_moment() -> None:
         seen.append(users.step(np.tile([0, 1], (50, 1))).observations["candidates"])
     assert (seen[0][0] != seen[0][1]).any()  # users differ
     assert (seen[0] != seen[5]).any()  # and move
+
+
+def test_a_retrieval_may_read_what_blocks_keep_from_the_first_step_on() -> None:
+    calendar = Calendar.standing(N_ITEMS, 40, 6)
+    seen: list[Ints] = []
+
+    def of_the_moment(state: State, users: Ints) -> Ints:
+        seen.append(state["moment"][users].copy())
+        return (state["moment"][users, None] + np.arange(M)) % N_ITEMS
+
+    users = Users(
+        items=UserCandidates(CATALOGUE, QUALITY, M, of_the_moment),
+        taste=FactorTaste(VECTORS),
+        choice=LogitChoice(),
+        response=Click(),
+        slate_size=K,
+        blocks=(calendar,),
+    )
+    made = UserSimulator(Problem(users=users, slate_size=K, catalogue=CATALOGUE), 4)
+    first = made.reset(0)["candidates"]
+    second = made.step(np.tile([0, 1], (4, 1))).observations["candidates"]
+    np.testing.assert_array_equal(seen[1], seen[0] + 1)
+    np.testing.assert_array_equal(second, (first + 1) % N_ITEMS)
+
+
+def test_an_offer_that_takes_no_chance_is_drawn_after_every_step_too() -> None:
+    class Counted(FixedCandidates):
+        def draw(self, state: State, users: Ints, draws: Floats) -> None:
+            drawn.append(draws.shape)
+
+    drawn: list[tuple[int, ...]] = []
+    users = simulator(Counted(CATALOGUE, QUALITY, np.arange(M)), 3)
+    users.reset(0)
+    for _ in range(6):  # the visit ends with the sixth
+        users.step(np.tile([0, 1], (3, 1)))
+    assert drawn == [(3, 0)] * 8
 
 
 def test_slates_hold_positions_and_the_history_items() -> None:
@@ -240,7 +276,7 @@ def test_everything_from_log_to_agent_takes_candidates(offer: str) -> None:
     agent = SlateQ(SlateVecEnv(users), SlateQConfig(hidden=16, item_size=4, batch_size=32), seed=0)
     agent.pretrain(log, 20)
     agent.learn(200)
-    policies = {
+    policies: dict[str, SlatePolicy] = {
         "baseline": baseline,
         "softened": baseline.softened(1.0),
         "agent": agent,
