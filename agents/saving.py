@@ -15,7 +15,7 @@ from rlrec.agents.slate_q_config import SlateQConfig
 from rlrec.baselines.model_folder import Fitted, SavedModel, read_model, write_model
 from rlrec.data.catalogue import Catalogue
 from rlrec.envs.sb3 import SlateVecEnv
-from rlrec.envs.simulator import Snapshot
+from rlrec.envs.simulator import Snapshot, UserSimulator
 from rlrec.errors import ConfigError, ModelFileError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def save_training(folder: Path, agent: "SlateQ") -> None:
     assert replay is not None
     if not isinstance(agent._last_obs, dict):
         raise ModelFileError("a checkpoint is a moment of `learn`, which this agent has not begun")
-    moment = users.simulator.snapshot()
+    moment = _simulator(users).snapshot()
     filled = replay.buffer_size if replay.full else replay.pos
     arrays = _numpy(agent.policy.state_dict(), "policy") | _optimizer_arrays(agent)
     arrays |= {f"state/{key}": array for key, array in moment.state.items()}
@@ -135,7 +135,7 @@ def load_training(folder: Path, agent: "SlateQ") -> None:
         _under(arrays, "history"),
         state["users"]["first_user"],
     )
-    users.simulator.restore(moment)
+    _simulator(users).restore(moment)
     users._seed = state["users"]["next_seed"]
     for key, array in _under(arrays, "face").items():
         getattr(users, key)[:] = array
@@ -157,6 +157,15 @@ def _users(agent: "SlateQ") -> SlateVecEnv:
             f"{type(agent.env).__name__}; `save` keeps the networks of any agent"
         )
     return agent.env
+
+
+def _simulator(users: SlateVecEnv) -> UserSimulator:
+    if not isinstance(users.simulator, UserSimulator):
+        raise ModelFileError(
+            f"a checkpoint holds the users too, which only users of rlrec itself allow, got "
+            f"{type(users.simulator).__name__}; `save` keeps the networks of any agent"
+        )
+    return users.simulator
 
 
 def _replay_arrays(replay: Any) -> Arrays:

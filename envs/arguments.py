@@ -2,7 +2,10 @@
 
 from numbers import Integral
 
-from rlrec.errors import ConfigError
+import numpy as np
+
+from rlrec.arrays import Ints
+from rlrec.errors import ConfigError, SlateError
 
 
 def check_whole_number(name: str, value: object, least: int, most: int | None = None) -> None:
@@ -12,3 +15,25 @@ def check_whole_number(name: str, value: object, least: int, most: int | None = 
         return
     rule = f"of {least} or more" if most is None else f"in {least}..{most}"
     raise ConfigError(f"{name} must be a whole number {rule}, got {value!r}")
+
+
+def checked_slates(slates: Ints, n_users: int, slate_size: int, n_choices: int) -> Ints:
+    """Return slates (B, K) as int64.
+
+    Raises:
+        SlateError: They have another shape or type, or name something that is not on offer.
+    """
+    slates = np.asarray(slates)
+    expected = (n_users, slate_size)
+    if slates.shape != expected or slates.dtype.kind not in "iu":
+        raise SlateError(
+            f"slates must be integers of shape {expected} (users, slots), got "
+            f"{slates.dtype} of shape {slates.shape}"
+        )
+    if slates.min() < 0 or slates.max() >= n_choices:
+        row, slot = np.argwhere((slates < 0) | (slates >= n_choices))[0]
+        raise SlateError(
+            f"slates must name items in 0..{n_choices - 1}, got {slates[row, slot]} for "
+            f"user {row} in slot {slot}"
+        )
+    return slates.astype(np.int64, copy=False)

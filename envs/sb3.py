@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from rlrec.envs.simulator import UserSimulator
 from rlrec.envs.spaces import action_space, observation_space
+from rlrec.simulation import SteppedSimulator
 
 
 class SlateVecEnv(VecEnv):
@@ -23,7 +23,7 @@ class SlateVecEnv(VecEnv):
         seed: Seed of the users at the first `reset`; `seed()` gives another for the next one.
     """
 
-    def __init__(self, simulator: UserSimulator, seed: int = 0) -> None:
+    def __init__(self, simulator: SteppedSimulator, seed: int = 0) -> None:
         self.simulator = simulator
         self.render_mode = None
         super().__init__(simulator.n_users, observation_space(simulator), action_space(simulator))

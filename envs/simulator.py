@@ -133,6 +133,11 @@ class UserSimulator:
         choice = getattr(self.problem.users, "choice", None)
         return bool(getattr(choice, "takes_one", False))
 
+    @property
+    def open_state(self) -> tuple[str, ...]:
+        """Keys of the hidden state that agents may see all the same."""
+        return tuple(getattr(self.problem.users, "open_state", ()))
+
     def planning_reference(self, n_users: int = 500, seed: int = 0) -> SlatePolicy:
         """Return the policy that knows the truth and thinks ahead: 1 on the scale of results.
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Observations
-from rlrec.envs.simulator import UserSimulator
 from rlrec.envs.spaces import action_space, observation_space
+from rlrec.simulation import SteppedSimulator
 
 SingleObservation = dict[str, NDArray[Any]]
 
@@ -24,7 +24,7 @@ class SlateEnv(gym.Env[SingleObservation, NDArray[np.int64]]):
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own attribute)
 
-    def __init__(self, simulator: UserSimulator) -> None:
+    def __init__(self, simulator: SteppedSimulator) -> None:
         self.simulator = simulator
         # Gymnasium types the elements of a Dict space as spaces
         self.observation_space = observation_space(simulator)  # type: ignore[assignment]

@@ -8,9 +8,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rlrec.arrays import Bools, Floats, Ints, Observations
-from rlrec.envs.simulator import UserSimulator
 from rlrec.envs.spaces import action_space, observation_space
 from rlrec.errors import ConfigError
+from rlrec.simulation import SteppedSimulator
 
 BatchedObservation = dict[str, NDArray[Any]]
 
@@ -30,7 +30,7 @@ class SlateVectorEnv(VectorEnv[BatchedObservation, NDArray[np.int64], NDArray[An
 
     metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012
 
-    def __init__(self, simulator: UserSimulator) -> None:
+    def __init__(self, simulator: SteppedSimulator) -> None:
         self.simulator = simulator
         self.num_envs = simulator.n_users
         self.single_observation_space = observation_space(simulator)

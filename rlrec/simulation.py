@@ -107,6 +107,41 @@ class Simulator(Protocol):
         ...
 
 
+@runtime_checkable
+class SteppedSimulator(Simulator, Protocol):
+    """A simulator that can wear the faces: one user, vector environment, stable-baselines3.
+
+    Beyond what logging and rollouts need, it begins single episodes early and says what it sees.
+    """
+
+    @property
+    def steps(self) -> Ints:
+        """Steps so far in the running episode of each position. Shape (B,)."""
+        ...
+
+    @property
+    def takes_one(self) -> bool:
+        """Whether users are known to take at most one item of a slate."""
+        ...
+
+    @property
+    def open_state(self) -> tuple[str, ...]:
+        """Keys of the latent state that agents may see."""
+        ...
+
+    def states(self, name: str) -> bool:
+        """Return whether users state a truth: "choice_probabilities", "expected_reward" ..."""
+        ...
+
+    def next_episode(self, users: Ints) -> Observations:
+        """Start the next episode of some users, whether or not the last one ended."""
+        ...
+
+    def observe(self) -> Observations:
+        """Return what may be seen now, arrays with a leading axis of B."""
+        ...
+
+
 def simulator_of(users: Any) -> Simulator:
     """Return the simulator behind `users`.
 

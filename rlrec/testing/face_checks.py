@@ -8,9 +8,9 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check_env
 from numpy.typing import NDArray
 
 from rlrec.arrays import Ints, Observations
-from rlrec.envs.simulator import UserSimulator
 from rlrec.envs.single import SlateEnv
 from rlrec.envs.vector import SlateVectorEnv
+from rlrec.simulation import SteppedSimulator
 from rlrec.testing.traces import (
     SEED,
     SimulatorMaker,
@@ -175,7 +175,7 @@ def _check_final_info(info: dict[str, Any], trace: Trace, number: int, user: int
     assert np.isclose(episode["r"], total), f"info['episode']['r'] must be {total}, got {episode}"
 
 
-def _first_ids(simulator: UserSimulator) -> Ints:
+def _first_ids(simulator: SteppedSimulator) -> Ints:
     other = simulator.with_users(simulator.n_users, simulator.first_user)
     other.reset(SEED)
     return other.episode_ids

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from rlrec.arrays import Bools, Ints
 from rlrec.data.history import HISTORY_KEYS
 from rlrec.data.log_columns import OBSERVED_KEYS
-from rlrec.envs.simulator import Snapshot, UserSimulator
 from rlrec.errors import ConfigError, SlateError
-from rlrec.simulation import Space
+from rlrec.simulation import Space, SteppedSimulator
 from rlrec.testing.traces import (
     SEED,
     SimulatorMaker,
@@ -307,7 +306,7 @@ def _spoil(arrays: list[NDArray[Any]]) -> None:
         array[...] = _SPOILED
 
 
-def _check_not_restored(simulator: UserSimulator, moment: Snapshot) -> None:
+def _check_not_restored(simulator: SteppedSimulator, moment: object) -> None:
     try:
         simulator.restore(moment)
     except ConfigError:
@@ -315,7 +314,7 @@ def _check_not_restored(simulator: UserSimulator, moment: Snapshot) -> None:
     raise AssertionError("a snapshot of other users must not be restored, but raise a ConfigError")
 
 
-def _check_refused(simulator: UserSimulator, slates: NDArray[Any], words: str) -> None:
+def _check_refused(simulator: SteppedSimulator, slates: NDArray[Any], words: str) -> None:
     for show in (simulator.step, simulator.choice_probabilities, simulator.expected_reward):
         what = f"{show.__name__} with {slates.dtype} slates of shape {slates.shape}"
         try:

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Bools, Floats, Floats32, Ints, Observations
-from rlrec.envs.simulator import UserSimulator
+from rlrec.errors import TruthError
+from rlrec.simulation import SteppedSimulator
 
-SimulatorMaker = Callable[[int, int], UserSimulator]
+SimulatorMaker = Callable[[int, int], SteppedSimulator]
 """Takes `n_users` and `first_user`; returns a simulator that is not reset yet."""
 
 SEED = 11
@@ -48,7 +49,7 @@ class Trace(NamedTuple):
         return Trace(**parts)
 
 
-def any_slates(simulator: UserSimulator, n_steps: int, seed: int = SEED) -> Ints:
+def any_slates(simulator: SteppedSimulator, n_steps: int, seed: int = SEED) -> Ints:
     """Return random slates (n_steps, B, K), in which items may repeat."""
     rng = np.random.default_rng(seed)
     shape = (n_steps, simulator.n_users, simulator.slate_size)
@@ -56,7 +57,7 @@ def any_slates(simulator: UserSimulator, n_steps: int, seed: int = SEED) -> Ints
 
 
 def play(
-    simulator: UserSimulator, slates: Ints, seed: int | None = SEED, n_kept: int | None = None
+    simulator: SteppedSimulator, slates: Ints, seed: int | None = SEED, n_kept: int | None = None
 ) -> Trace:
     """Show slates (T, B, K) and return what happened to the first `n_kept` users.
 
@@ -101,13 +102,21 @@ def n_steps_of(make: SimulatorMaker, n_episodes: int = 3) -> int:
     return _MOST_STEPS
 
 
-def truth_of(simulator: UserSimulator, slates: Ints) -> dict[str, Any]:
+def truth_of(simulator: SteppedSimulator, slates: Ints) -> dict[str, Any]:
     """Return the truth about slates and state, as far as the users state it."""
-    truth: dict[str, Any] = {"latent_state": simulator.latent_state()}
+    truth: dict[str, Any] = {"latent_state": latent_state_of(simulator) or {}}
     for name in ("choice_probabilities", "expected_reward"):
         if simulator.states(name):
             truth[name] = getattr(simulator, name)(slates)
     return truth
+
+
+def latent_state_of(simulator: SteppedSimulator) -> dict[str, NDArray[Any]] | None:
+    """Return the hidden state, or None of users of another package, who do not show it."""
+    try:
+        return simulator.latent_state()
+    except TruthError:
+        return None
 
 
 def assert_same_trace(got: Trace, expected: Trace, claim: str) -> None:
