@@ -410,11 +410,28 @@ def _checked_outcome(outcome: Outcome, simulator: UserSimulator) -> Outcome:
     """Raise unless a user model returned what it must; the shapes cost nothing to look at."""
     n_users, n_channels = simulator.n_users, len(simulator.response_channels)
     rules = ((n_users, simulator.slate_size, n_channels), (n_users,), (n_users,))
-    shapes = (outcome.responses.shape, outcome.rewards.shape, outcome.has_left.shape)
+    kind = type(simulator.problem.users).__name__
+    try:
+        shapes = (outcome.responses.shape, outcome.rewards.shape, outcome.has_left.shape)
+        is_mask = outcome.has_left.dtype == np.bool_
+    except AttributeError:  # not an Outcome, or not of arrays
+        raise UserModelError(_no_outcome(kind, outcome)) from None
+    if not is_mask:
+        raise UserModelError(
+            f"`respond` of {kind} must return has_left of bool, got {outcome.has_left.dtype}"
+        )
     if shapes != rules:
-        kind = type(simulator.problem.users).__name__
         name, got, rule = next(
             part for part in zip(Outcome._fields, shapes, rules, strict=True) if part[1] != part[2]
         )
         raise UserModelError(f"`respond` of {kind} must return {name} of shape {rule}, got {got}")
     return outcome
+
+
+def _no_outcome(kind: str, outcome: object) -> str:
+    """Return what is wrong with what `respond` returned."""
+    rule = f"`respond` of {kind} must return an Outcome(responses, rewards, has_left) of arrays"
+    if not isinstance(outcome, Outcome):
+        return f"{rule} (from rlrec.envs.blocks), got {type(outcome).__name__}"
+    name = next(n for n in Outcome._fields if not isinstance(getattr(outcome, n), np.ndarray))
+    return f"{rule}, got {name} of type {type(getattr(outcome, name)).__name__}"

@@ -1,0 +1,74 @@
+"""The Python of the pages in docs runs as it stands there, with smaller numbers."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import rlrec
+from rlrec.envs import registration
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+OWN_USERS = (ROOT / "docs" / "your_own_users.md").read_text(encoding="utf-8")
+
+_SHRINK = 20  # of all counts written with an underscore
+
+
+def smaller(code: str) -> str:
+    """Return code whose counts of steps, updates and users are those of a test."""
+    return re.sub(r"\b\d+(?:_\d{3})+\b", lambda count: str(int(count[0]) // _SHRINK), code)
+
+
+@pytest.fixture(scope="module")
+def names() -> Iterator[dict[str, Any]]:
+    """What the page on users of one's own defines; its environments are forgotten afterwards."""
+    defined: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registration, "_ENTRIES", dict(registration._ENTRIES))
+        for block in re.findall(r"```python\n(.*?)```", OWN_USERS, flags=re.DOTALL):
+            exec(compile(smaller(block), "your_own_users.md", "exec"), defined)
+        yield defined
+    for env_id in [env_id for env_id in gym.registry if env_id.startswith("mine/")]:
+        del gym.registry[env_id]
+
+
+def test_users_of_ones_own_are_trained_and_judged(names: dict[str, Any]) -> None:
+    table = names["results"].table(floor="random", reference="reference")
+    assert list(table.index) == ["random", "ALS", "agent", "reference"]
+    assert names["agent"].num_timesteps >= 50_000 // _SHRINK
+    assert names["one_user"].unwrapped.simulator.arguments["loss"] == 2.0
+
+
+def test_who_tires_of_items_takes_less_of_the_same_slate(names: dict[str, Any]) -> None:
+    taken = []
+    for loss in (0.0, 3.0):
+        simulator = rlrec.make_simulator("mine/Habituated-v0", 1000, loss=loss)
+        simulator.reset(0)
+        slates = np.tile(np.arange(5), (1000, 1))
+        rewards = [simulator.step(slates).rewards for _ in range(20)]
+        taken.append(np.sum(rewards[10:], axis=0))
+    lost = taken[0] - taken[1]
+    assert lost.mean() > 10 * lost.std() / 1000**0.5  # 10 standard errors of 1000 users
+
+
+def test_who_knows_the_likings_serves_commuters_best(names: dict[str, Any]) -> None:
+    table = names["commuted"].table(floor="random", reference="reference")
+    assert table.loc["random", "score"] == 0 and table.loc["reference", "score"] == 1
+    assert table.loc["EASE", "score"] < 1
+
+
+def test_the_whole_model_is_as_short_as_the_page_says(names: dict[str, Any]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", OWN_USERS, flags=re.DOTALL)
+    (model,) = (block for block in blocks if "class Commuters" in block)
+    assert len(model.splitlines()) < 60
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
