@@ -16,9 +16,9 @@ from rlrec.envs.blocks.state import Outcome, State
 from rlrec.envs.users import Outlook, UserModel
 from rlrec.errors import ConfigError, SlateError, TruthError, UserModelError
 from rlrec.policy import SlatePolicy
-from rlrec.seeding import UserStreams
+from rlrec.seeding import EpisodeDraws, UserStreams
 from rlrec.simulation import SimulatorStep, Space
-from rlrec.slates import repeated_slots
+from rlrec.slates import has_repeats, repeated_slots
 
 _STEP, _EPISODE, _OFFER = 0, 1, 2  # purposes of a user's random stream
 _EPISODES_A_USER = 2**20
@@ -167,14 +167,13 @@ class UserSimulator:
     def reset(self, seed: int) -> Observations:
         """Start the first episode of every user under `seed` (0 or more)."""
         check_whole_number("seed", seed, 0)
-        self._streams = UserStreams(seed, self.first_user)
+        self._seed_streams(seed)
         self._tick = 0
         self._episodes[:] = 0
         self._steps[:] = 0
         users = np.arange(self.n_users)
         model = self.problem.users
-        draws = self._streams.uniforms(self.n_users, model.n_initial_draws, 0, _EPISODE)
-        model.start(self._state, users, draws)
+        model.start(self._state, users, self._episode_draws.of(users, self._episodes))
         self._history.clear(users)
         return self._observe()
 
@@ -194,8 +193,7 @@ class UserSimulator:
         self._tick += 1
         self._steps += 1
         model, state = self.problem.users, self._state
-        repeats = repeated_slots(slates)
-        blank = repeats if repeats.any() else None
+        blank = repeated_slots(slates) if has_repeats(slates) else None
         shown = model.items.shown(state, slates)
         draws = streams.uniforms(self.n_users, model.n_step_draws, self._tick, _STEP)
         outcome = _checked_outcome(model.respond(state, shown, blank, draws), self)
@@ -204,12 +202,11 @@ class UserSimulator:
         self._draw_offer(streams)
         truncated = self._over_limit() & ~outcome.has_left
         finished = np.flatnonzero(outcome.has_left | truncated)
-        observations, final = self._observe(), {}
+        final: dict[str, NDArray[Any]] = {}
         if finished.size:
-            final = {key: array[finished] for key, array in observations.items()}
+            final = self._observe(finished)
             self._begin(finished)
-            for key, array in self._observe(finished).items():
-                observations[key][finished] = array
+        observations = self._observe()
         return SimulatorStep(
             observations,
             outcome.responses,
@@ -218,7 +215,7 @@ class UserSimulator:
             truncated,
             finished,
             final,
-            repeats.sum(axis=1) if blank is not None else np.zeros(self.n_users, np.int64),
+            np.zeros(self.n_users, np.int64) if blank is None else blank.sum(axis=1),
         )
 
     def snapshot(self) -> "Snapshot":
@@ -245,7 +242,7 @@ class UserSimulator:
                 f"a snapshot of {snapshot.n_users} users from user {snapshot.first_user} on cannot "
                 f"be restored in a simulator of {self.n_users} users from user {self.first_user} on"
             )
-        self._streams = UserStreams(snapshot.seed, self.first_user)
+        self._seed_streams(snapshot.seed)
         self._tick = snapshot.tick
         self._episodes[:] = snapshot.episodes
         self._steps[:] = snapshot.steps
@@ -297,16 +294,17 @@ class UserSimulator:
         """Return copies of the users' hidden state, arrays with a leading axis of B."""
         return {key: array.copy() for key, array in self._state.items()}
 
+    def _seed_streams(self, seed: int) -> None:
+        self._streams = UserStreams(seed, self.first_user)
+        n_draws = self.problem.users.n_initial_draws
+        self._episode_draws = EpisodeDraws(self._streams, self.n_users, n_draws, _EPISODE)
+
     def _begin(self, users: Ints) -> None:
         self._episodes[users] += 1
         self._steps[users] = 0
-        model, streams = self.problem.users, self._running()
-        numbers = self._episodes[users].tolist()
-        if len(numbers) == self.n_users and min(numbers) == max(numbers):
-            draws = streams.uniforms(self.n_users, model.n_initial_draws, numbers[0], _EPISODE)
-        else:
-            draws = streams.uniforms_of(users, model.n_initial_draws, numbers, _EPISODE)
-        model.start(self._state, users, draws)
+        self._running()
+        draws = self._episode_draws.of(users, self._episodes[users])
+        self.problem.users.start(self._state, users, draws)
         self._history.clear(users)
 
     def _stated(self, name: str) -> Callable[..., Any]:

@@ -79,3 +79,64 @@ class UserStreams:
     def _seek(self, block: int, tick: int, purpose: int) -> None:
         self._state["state"] = {"counter": (block, tick, purpose, 0), "key": self._key}
         self._bits.state = self._state
+
+
+class EpisodeDraws:
+    """Draws that episodes begin with, addressed by (seed, user, episode number).
+
+    Users begin their episodes one by one, but mostly about the same number of them. Once enough
+    users have asked for an episode number, its draws are made for all users at once, which costs
+    less, and kept while they are of use; the numbers are the same either way.
+
+    Args:
+        streams: The users' streams.
+        n_users: Users in the batch, B.
+        n_draws: Draws a user.
+        purpose: As in `UserStreams.uniforms`.
+    """
+
+    _MOST_BLOCKS = 8
+    _MOST_DRAWS = 2**22  # in all blocks, 32 MiB
+
+    def __init__(self, streams: UserStreams, n_users: int, n_draws: int, purpose: int) -> None:
+        self._streams = streams
+        self._shape = (n_users, n_draws)
+        self._purpose = purpose
+        self._n_blocks = min(self._MOST_BLOCKS, self._MOST_DRAWS // max(n_users * n_draws, 1))
+        self._blocks = np.empty((self._n_blocks, n_users, n_draws))
+        self._held = np.full(self._n_blocks, -1)  # episode number of each block
+        self._asked: dict[int, int] = {}
+
+    def of(self, users: Ints, numbers: Ints) -> Floats:
+        """Return draws (F, n_draws) of users at positions (F,), each at an episode of its own."""
+        n_users, n_draws = self._shape
+        if len(users) == n_users and (numbers == numbers[0]).all():
+            return self._streams.uniforms(n_users, n_draws, int(numbers[0]), self._purpose)
+        if not self._n_blocks:
+            return self._streams.uniforms_of(users, n_draws, numbers.tolist(), self._purpose)
+        places = numbers % self._n_blocks
+        missing = self._held[places] != numbers
+        if missing.any():
+            self._make_blocks(numbers[missing])
+            missing = self._held[places] != numbers
+        draws = self._blocks[places, users]
+        if missing.any():
+            rest = np.flatnonzero(missing)
+            draws[rest] = self._streams.uniforms_of(
+                users[rest], n_draws, numbers[rest].tolist(), self._purpose
+            )
+        return draws
+
+    def _make_blocks(self, numbers: Ints) -> None:
+        """Make blocks of the episode numbers that enough users have asked for."""
+        n_users, n_draws = self._shape
+        for number in numbers.tolist():
+            place = number % self._n_blocks
+            if number < self._held[place]:
+                continue  # few users are still there
+            self._asked[number] = self._asked.get(number, 0) + 1
+            if 64 * self._asked[number] >= n_users and number > self._held[place]:
+                streams, purpose = self._streams, self._purpose
+                self._blocks[place] = streams.uniforms(n_users, n_draws, number, purpose)
+                self._held[place] = number
+                self._asked = {n: asked for n, asked in self._asked.items() if n > number}

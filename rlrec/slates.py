@@ -124,6 +124,15 @@ def repeated_slots(slates: Ints) -> Bools:
     return repeated.T
 
 
+def has_repeats(slates: Ints) -> bool:
+    """Return whether any slate (B, K) shows an item twice; faster than `repeated_slots`."""
+    if len(slates) == 1:
+        return bool(len(set(slates[0].tolist())) < slates.shape[1])
+    columns = slates.T.astype(np.int32, order="C")
+    gaps = range(1, len(columns))
+    return any(bool((columns[gap:] == columns[:-gap]).any()) for gap in gaps)
+
+
 def best_slates(
     weights: Floats,
     values: Floats,

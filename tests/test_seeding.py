@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from rlrec.seeding import UserStreams
+from rlrec.seeding import EpisodeDraws, UserStreams
 
 
 @pytest.mark.parametrize("n_draws", [1, 3, 4, 5, 21])
@@ -62,3 +62,16 @@ def test_draws_are_uniform() -> None:
 def test_a_negative_seed_is_refused() -> None:
     with pytest.raises(ValueError, match="non-negative"):
         UserStreams(seed=-1)
+
+
+def test_draws_of_an_episode_are_the_same_one_by_one_and_all_at_once() -> None:
+    n_users, rng = 200, np.random.default_rng(3)
+    draws = EpisodeDraws(UserStreams(5, first_user=3), n_users, 6, purpose=1)
+    numbers = np.zeros(n_users, np.int64)
+    for _ in range(60):
+        users = np.flatnonzero(rng.random(n_users) < rng.choice([0.02, 0.3, 1.0]))
+        numbers[users] += 1
+        if users.size:
+            expected = UserStreams(5, 3).uniforms_of(users, 6, numbers[users].tolist(), 1)
+            np.testing.assert_array_equal(draws.of(users, numbers[users]), expected)
+    assert draws._held.max() > 8

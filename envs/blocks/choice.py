@@ -130,18 +130,18 @@ def pick(probabilities: Floats, draws: Floats) -> Ints:
     """
     slots = np.zeros(len(draws), np.int64)
     edge = np.zeros(len(draws))
-    for slot in range(probabilities.shape[1] - 1):  # faster than along the short axis of a slate
-        edge += probabilities[:, slot]
+    for probability in probabilities.T[:-1]:  # faster than along the short axis of a slate
+        edge += probability
         slots += edge <= draws
     return slots
 
 
 def _shares(weights: ChoiceWeights) -> Floats:
     n_users, n_items = weights.items.shape
-    options = np.empty((n_users, n_items + 1))
-    options[:, :-1], options[:, -1] = weights
+    options = np.empty((n_items + 1, n_users))  # a row a slot: sums along long rows are fast
+    options[:-1], options[-1] = weights.items.T, weights.nothing
     total = weights.nothing.copy()
-    for slot in range(n_items):  # faster than a sum along the short axis of a slate
-        total += weights.items[:, slot]
-    options /= total[:, None]
-    return options
+    for option in options[:-1]:
+        total += option
+    options /= total
+    return options.T

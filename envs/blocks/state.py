@@ -94,10 +94,10 @@ def turns(users: Ints) -> Iterator[Ints | slice]:
     Args:
         users: Shape (F,), rising; as in `Consumed`.
     """
-    first = np.flatnonzero(np.diff(users, prepend=-1))
-    if len(first) == len(users):
+    if not (users[1:] == users[:-1]).any():
         yield slice(None)
         return
+    first = np.flatnonzero(np.diff(users, prepend=-1))
     ranks = np.arange(len(users)) - np.repeat(first, np.diff(np.append(first, len(users))))
     for rank in range(int(ranks.max()) + 1):
         yield np.flatnonzero(ranks == rank)

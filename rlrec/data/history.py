@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats32, Ints
+from rlrec.data.recent import Recent
 
 HISTORY_KEYS = (
     "history_items",
@@ -19,6 +20,7 @@ HISTORY_KEYS = (
     "last_response",
     "topic_counts",
 )
+_RECENT = ("history_items", "history_responses")  # of which the last H are kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +49,17 @@ class History:
 
     def __init__(self, n_users: int, shape: HistoryShape) -> None:
         self.shape = shape
-        self._arrays: dict[str, NDArray[Any]] = {
-            key: array for key, array in _empty(n_users, shape).items() if key in shape.keys
-        }
+        empty = _empty(n_users, shape)
+        self._arrays = {key: empty[key] for key in shape.keys if key not in _RECENT}
+        recent = {key: empty[key] for key in shape.keys if key in _RECENT}
+        self._recent = Recent(recent, shape.length, n_users) if recent else None
 
     def clear(self, rows: Ints) -> None:
         """Forget everything about some users: a new episode starts."""
         for array in self._arrays.values():
             array[rows] = 0
+        if self._recent is not None:
+            self._recent.clear(rows)
 
     def record(self, slates: Ints, responses: Floats32, topics: Ints) -> None:
         """Take in one step of all users.
@@ -70,7 +75,7 @@ class History:
         counts = np.bincount(users, minlength=len(slates))
         if "topic_counts" in self._arrays:
             self._count(users, topics.take(cells), counts)
-        if "history_items" in self._arrays or "history_responses" in self._arrays:
+        if self._recent is not None:
             values = responses.reshape(-1, responses.shape[2]).take(cells, axis=0)
             self._append(users, slates.take(cells) + 1, values, counts)
         if "last_slate" in self._arrays:
@@ -80,18 +85,23 @@ class History:
 
     def observe(self, rows: Ints | slice = slice(None)) -> dict[str, NDArray[Any]]:
         """Return copies of the declared keys for some users, by default for all."""
-        return {key: np.array(array[rows]) for key, array in self._arrays.items()}
+        recent = {} if self._recent is None else self._recent.observe(rows)
+        kept = self._arrays
+        return {k: np.array(kept[k][rows]) if k in kept else recent[k] for k in self.shape.keys}
 
     def first(self, n_users: int) -> "History":
         """Return the history of the first `n_users` users; it shares memory with this one."""
         part = History(0, self.shape)
         part._arrays = {key: array[:n_users] for key, array in self._arrays.items()}
+        part._recent = None if self._recent is None else self._recent.first(n_users)
         return part
 
     def restore(self, observed: dict[str, NDArray[Any]]) -> None:
         """Take back what `observe` returned earlier."""
         for key, array in self._arrays.items():
             array[:] = observed[key]
+        if self._recent is not None:
+            self._recent.restore(observed)
 
     def _count(self, users: Ints, topics: Ints, counts: Ints) -> None:
         """Count F responses, given by user and topic; `counts` has shape (B,)."""
@@ -102,20 +112,16 @@ class History:
 
     def _append(self, users: Ints, items: Ints, responses: Floats32, counts: Ints) -> None:
         """Put F responses at the end of their users' histories, in order."""
+        assert self._recent is not None
         newest: dict[str, NDArray[Any]] = {"history_items": items, "history_responses": responses}
+        if len(users) == np.count_nonzero(counts):
+            self._recent.append(users, newest)
+            return
         # A user's first responses, then the second ones, and so on: each user once at a time.
         ranks = np.arange(len(users)) - (np.cumsum(counts) - counts)[users]
         for rank in range(int(counts.max(initial=0))):
-            now = slice(None) if len(users) == np.count_nonzero(counts) else ranks == rank
-            for key, values in newest.items():
-                if key in self._arrays:
-                    _push(self._arrays[key], users[now], values[now])
-
-
-def _push(history: NDArray[Any], users: Ints, newest: NDArray[Any]) -> None:
-    """Shift the rows of some users one place to the left and put `newest` last."""
-    history[users, :-1] = history[users, 1:]
-    history[users, -1] = newest
+            now = np.flatnonzero(ranks == rank)
+            self._recent.append(users[now], {key: array[now] for key, array in newest.items()})
 
 
 def _empty(n_users: int, shape: HistoryShape) -> dict[str, NDArray[Any]]:
