@@ -96,7 +96,8 @@ class ExposurePlanner(Oracle):
         share = np.clip(place - below, 0.0, 1.0)
         rows = steps_left[:, None]
         low, high = self.continuation[rows, below], self.continuation[rows, below + 1]
-        return low + share * (high - low)
+        continued: Floats = low + share * (high - low)
+        return continued
 
     def _copy(self) -> Self:
         return type(self)(self.continuation, self.limit)

@@ -7,7 +7,9 @@ import numpy as np
 from rlrec.arrays import Floats, Ints
 from rlrec.envs.blocks.choice import ChoiceWeights
 from rlrec.envs.blocks.leaving import TimeBudget
+from rlrec.envs.blocks.scanning import CascadeChoice
 from rlrec.envs.planning.oracle import Oracle, mean_return, users_of
+from rlrec.envs.planning.scanned_slates import best_scanned_slates
 from rlrec.envs.simulator import UserSimulator
 from rlrec.errors import ConfigError
 from rlrec.slates import best_slates, slate_values
@@ -20,7 +22,8 @@ class PlanningReference(Oracle):
 
     A visit is a budget of time, so the best stationary rule earns the most reward a minute spent.
     With `price` the reward a minute can earn, an item is worth `reward - price * cost` and nothing
-    `-price * idle cost`; the slate is exact (`best_slates`). Where tastes stand still, the right
+    `-price * idle cost`; the slate is exact (`best_slates`, for a cascade `best_scanned_slates`,
+    in which an item is worth what it gains over nothing). Where tastes stand still, the right
     price is the return of the rule itself divided by the budget. Where consuming moves them, a
     lower price can earn more: `fit` finds the fixed point and lowers the price while that pays. It
     is a reference, not a proven optimum.
@@ -87,10 +90,14 @@ class PlanningReference(Oracle):
     def _choose(self, users: Ints) -> Ints:
         outlook, slate_size = self._bound().outlook(users), self._bound().slate_size
         budget, choice = _budget_of(self._bound()), users_of(self._bound()).choice
-        weights: ChoiceWeights = choice.weights(outlook.scores)  # type: ignore[attr-defined]
-        values = np.empty_like(weights.items)
+        values = np.empty_like(outlook.scores)
         np.multiply(budget.cost(outlook.quality), -self.price, out=values)
         values += outlook.rewards
+        if isinstance(choice, CascadeChoice):
+            taken = choice.scan(outlook.scores).attraction
+            gains = taken * (values + self.price * budget.idle_cost)
+            return best_scanned_slates(gains, 1.0 - taken, slate_size)
+        weights: ChoiceWeights = choice.weights(outlook.scores)  # type: ignore[attr-defined]
         nothing = np.full(len(users), -self.price * budget.idle_cost)
         if self._levels is None:
             self._levels = nothing.copy()  # the first call is for all users

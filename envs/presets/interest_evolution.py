@@ -1,5 +1,6 @@
 """Users whose interests evolve with what they watch, and whose time follows quality."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,15 +9,22 @@ from rlrec.arrays import Floats
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import HistoryShape
 from rlrec.envs.arguments import check_whole_number
-from rlrec.envs.blocks.choice import ProportionalChoice
+from rlrec.envs.blocks.choice import ChoiceModel, LogitChoice, ProportionalChoice
 from rlrec.envs.blocks.leaving import TimeBudget
 from rlrec.envs.blocks.response import WatchTime
+from rlrec.envs.blocks.scanning import (
+    Attraction,
+    CascadeChoice,
+    ExponentialAttraction,
+    ProportionalAttraction,
+)
 from rlrec.envs.blocks.taste import InterestDrift, TopicTaste
-from rlrec.envs.documents import TopicDocuments
+from rlrec.envs.documents import KeptDocuments, TopicDocuments
 from rlrec.envs.items import CatalogueItems, FreshDocuments, ItemQuality, Items
 from rlrec.envs.planning.time_price import PlanningReference
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.users import Users
+from rlrec.errors import UnknownNameError, nearest_hint
 
 ENV_ID = "rlrec/InterestEvolution-v0"
 N_TOPICS = 20
@@ -31,11 +39,23 @@ def interest_evolution(
     n_candidates: int = 10,
     slate_size: int | None = None,
     catalogue_seed: int = 0,
+    resample_documents: bool = True,
+    choice: str = "proportional",
+    nothing_score: float = 1.0,
+    minimum_score: float = -1.0,
+    cascade_form: str = "exponential",
+    attention_prob: float = 0.65,
+    score_scaling: float = 0.05,
+    drift_rate: float = 0.3,
+    initial_budget: float = 200.0,
+    item_length: float = 4.0,
+    idle_cost: float = 0.5,
+    quality_bonus: float = 0.9 / 3.4,
     tastes_observed: bool | None = None,
     history_length: int = 20,
     max_steps: int | None = None,
 ) -> UserSimulator:
-    """Return users of RecSim's interest evolution, with fresh documents or a fixed catalogue.
+    """Return users of RecSim's interest evolution, with fresh or kept documents, or a catalogue.
 
     Items have one of 20 topics and a hidden quality, Normal(mean of the topic, 0.1); 14 topics have
     means spread evenly from -3 to 0 and 6 from 0 to 3. A user has an interest in [-1, 1] in each
@@ -45,7 +65,7 @@ def interest_evolution(
     click moves the interest in its topic (`InterestDrift`). So clicking well is not serving well.
 
     Observation:
-        With fresh documents: `user` (20,) the interests, `candidate_features` (M, 20) topics of the
+        With documents: `user` (20,) the interests, `candidate_features` (M, 20) topics of the
         candidates one-hot, `topic_counts` (21,), `last_response` (K, 2). With a catalogue:
         `history_items` (H,), `history_responses` (H, 2), `topic_counts` (21,), `last_slate` (K,),
         `last_response` (K, 2). The remaining time and the quality are never observed.
@@ -64,14 +84,32 @@ def interest_evolution(
         first_user: Number of the first user of the batch.
         n_items: Size N of a fixed catalogue; None for fresh documents at every step.
         n_candidates: M, fresh documents on offer (unused with a catalogue).
-        slate_size: K; by default 3 with fresh documents and 10 with a catalogue.
-        catalogue_seed: Seed of the catalogue's topics and qualities.
-        tastes_observed: Whether `user` is observed; by default with fresh documents only.
+        slate_size: K; by default 3 with documents and 10 with a catalogue.
+        catalogue_seed: Seed of the topics and qualities of a catalogue, or of kept documents.
+        resample_documents: Whether documents are fresh at every step; if not, M documents are drawn
+            once (from `catalogue_seed`) and kept for all users (unused with a catalogue).
+        choice: "proportional": weight score - `minimum_score`; "logit": weight exp(score);
+            "cascade": from the top, each item is taken with a probability of its own
+            (`cascade_form`) unless one above was.
+        nothing_score: Score of taking nothing (unused by the cascade).
+        minimum_score: Score of weight or probability 0, in the proportional forms.
+        cascade_form: "exponential": `attention_prob * score_scaling * exp(score)`; "proportional":
+            `attention_prob * score_scaling * (score - minimum_score)`; at most `attention_prob`.
+        attention_prob: In 0..1.
+        score_scaling: Above 0.
+        drift_rate: Of `InterestDrift`, in 0..1; 0 switches it off.
+        initial_budget: Minutes a visit begins with.
+        item_length: Minutes an item lasts.
+        idle_cost: Minutes lost when nothing is taken.
+        quality_bonus: Minutes given back for each minute watched and unit of quality.
+        tastes_observed: Whether `user` is observed; by default with documents, not a catalogue.
         history_length: H.
         max_steps: Limit of an episode; None for none.
 
     Version history:
-        v0: Ie et al., 2019, "RecSim", as published in version 0.2.4; the catalogue is ours.
+        v0: Ie et al., 2019, "RecSim", as published in version 0.2.4; the catalogue is ours. Kept
+            documents are the same for all users of a seed, and published ones last as long as their
+            environment. Left out: documents without a topic, which no published setting uses.
     """
     check_whole_number("n_candidates", n_candidates, 1)
     check_whole_number("catalogue_seed", catalogue_seed, 0)
@@ -80,23 +118,38 @@ def interest_evolution(
     if slate_size is None:
         slate_size = 3 if n_items is None else 10
     tastes_observed = (n_items is None) if tastes_observed is None else tastes_observed
-    items = _items(n_items, n_candidates, catalogue_seed)
-    budget = TimeBudget()
+    arguments: dict[str, Any] = {
+        "n_items": n_items,
+        "n_candidates": n_candidates,
+        "slate_size": slate_size,
+        "catalogue_seed": catalogue_seed,
+        "resample_documents": resample_documents,
+        "choice": choice,
+        "nothing_score": nothing_score,
+        "minimum_score": minimum_score,
+        "cascade_form": cascade_form,
+        "attention_prob": attention_prob,
+        "score_scaling": score_scaling,
+        "drift_rate": drift_rate,
+        "initial_budget": initial_budget,
+        "item_length": item_length,
+        "idle_cost": idle_cost,
+        "quality_bonus": quality_bonus,
+        "tastes_observed": tastes_observed,
+        "history_length": history_length,
+        "max_steps": max_steps,
+    }
+    items = _items(n_items, n_candidates, catalogue_seed, resample_documents)
+    budget = TimeBudget(
+        initial=initial_budget, item_length=item_length, idle_cost=idle_cost, bonus=quality_bonus
+    )
     problem = Problem(
         env_id=ENV_ID,
-        arguments={
-            "n_items": n_items,
-            "n_candidates": n_candidates,
-            "slate_size": slate_size,
-            "catalogue_seed": catalogue_seed,
-            "tastes_observed": tastes_observed,
-            "history_length": history_length,
-            "max_steps": max_steps,
-        },
+        arguments=arguments,
         users=Users(
             items=items,
-            taste=TopicTaste(N_TOPICS, InterestDrift()),
-            choice=ProportionalChoice(),
+            taste=TopicTaste(N_TOPICS, InterestDrift(rate=drift_rate)),
+            choice=_choice(arguments),
             response=WatchTime(budget),
             slate_size=slate_size,
             leaving=budget,
@@ -106,7 +159,7 @@ def interest_evolution(
         history=_history(slate_size, history_length, n_items is not None),
         catalogue=items.catalogue if isinstance(items, CatalogueItems) else None,
         max_steps=max_steps,
-        card=_card(),
+        card=_card(arguments),
         plan=PlanningReference.fit,
     )
     return UserSimulator(problem, n_users, first_user)
@@ -117,9 +170,31 @@ def topic_means() -> Floats:
     return np.concatenate([np.linspace(-3.0, 0.0, 14), np.linspace(0.0, 3.0, 6)])
 
 
-def _items(n_items: int | None, n_candidates: int, catalogue_seed: int) -> Items:
+def _choice(arguments: dict[str, Any]) -> ChoiceModel:
+    nothing, minimum = arguments["nothing_score"], arguments["minimum_score"]
+    scaling, attention = arguments["score_scaling"], arguments["attention_prob"]
+    made: dict[str, Callable[[], ChoiceModel]] = {
+        "proportional": lambda: ProportionalChoice(minimum, nothing),
+        "logit": lambda: LogitChoice(nothing),
+        "cascade": lambda: CascadeChoice(attractions[form](), attention),
+    }
+    attractions: dict[str, Callable[[], Attraction]] = {
+        "exponential": lambda: ExponentialAttraction(scaling),
+        "proportional": lambda: ProportionalAttraction(scaling, minimum),
+    }
+    choice, form = arguments["choice"], arguments["cascade_form"]
+    for name, value, known in (("choice", choice, made), ("cascade_form", form, attractions)):
+        if value not in known:
+            raise UnknownNameError(f"no {name} is called {value!r}.{nearest_hint(value, known)}")
+    return made[choice]()
+
+
+def _items(n_items: int | None, n_candidates: int, catalogue_seed: int, is_fresh: bool) -> Items:
     if n_items is None:
-        return FreshDocuments(n_candidates, TopicDocuments(topic_means(), QUALITY_SD))
+        documents = TopicDocuments(topic_means(), QUALITY_SD)
+        if not is_fresh:
+            return KeptDocuments(documents, n_candidates, catalogue_seed)
+        return FreshDocuments(n_candidates, documents)
     rng = np.random.default_rng(catalogue_seed)
     topics = rng.integers(N_TOPICS, size=n_items)
     quality = topic_means()[topics] + QUALITY_SD * rng.standard_normal(n_items)
@@ -144,15 +219,64 @@ def _history(slate_size: int, length: int, with_catalogue: bool) -> HistoryShape
     )
 
 
-def _card() -> tuple[Assumption, ...]:
-    def line(name: str, value: Any, note: str) -> Assumption:
-        return Assumption(name, str(value), "assumed", note)
+def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
+    def line(name: str, value: str, *parts: str) -> Assumption:
+        changed = [part for part in parts if arguments[part] != _PUBLISHED[part]]
+        note = f"{', '.join(changed)} chosen here" if changed else _AS_PUBLISHED
+        return Assumption(name, value.format_map(arguments), "assumed", note)
 
-    published = "as published for RecSim's interest evolution"
+    n_items, limit = arguments["n_items"], arguments["max_steps"]
+    documents = "fresh documents" if arguments["resample_documents"] else "kept documents"
+    offer = documents if n_items is None else f"a catalogue of {n_items}"
     return (
-        line("interests", "uniform on [-1, 1] in 20 topics", published),
-        line("choice", "weight interest + 1; nothing: weight 2", published),
-        line("interest drift", "0.3 (1 - |x|)(1 - x), up with probability (x + 1) / 2", published),
-        line("quality of a topic", "14 means from -3 to 0, 6 from 0 to 3; sd 0.1", published),
-        line("time", "200 minutes; item 4, idle 0.5, bonus 0.2647 a minute and unit", published),
+        line("interests", "uniform on [-1, 1] in 20 topics"),
+        line("choice", *_CHOICES[arguments["choice"], arguments["cascade_form"]]),
+        line(
+            "interest drift",
+            "{drift_rate} (1 - |x|)(1 - x), up with probability (x + 1) / 2",
+            "drift_rate",
+        ),
+        line("quality of a topic", "14 means from -3 to 0, 6 from 0 to 3; sd 0.1"),
+        line(
+            "time",
+            "{initial_budget:g} minutes; item {item_length:g}, idle {idle_cost:g}, "
+            "bonus {quality_bonus:.4f} a minute and unit",
+            *("initial_budget", "item_length", "idle_cost", "quality_bonus"),
+        ),
+        Assumption("offer", offer, "assumed", "a catalogue is ours; documents as published"),
+        Assumption("limit of an episode", str(limit), "assumed", "as asked for"),
     )
+
+
+_AS_PUBLISHED = "as published for RecSim's interest evolution"
+_PUBLISHED: dict[str, Any] = {
+    "choice": "proportional",
+    "nothing_score": 1.0,
+    "minimum_score": -1.0,
+    "cascade_form": "exponential",
+    "attention_prob": 0.65,
+    "score_scaling": 0.05,
+    "drift_rate": 0.3,
+    "initial_budget": 200.0,
+    "item_length": 4.0,
+    "idle_cost": 0.5,
+    "quality_bonus": 0.9 / 3.4,
+}
+_PROPORTIONAL = (
+    "weight interest - {minimum_score:g}; nothing: {nothing_score:g} - {minimum_score:g}",
+    *("choice", "nothing_score", "minimum_score"),
+)
+_LOGIT = ("weight exp(interest); nothing: exp({nothing_score:g})", "choice", "nothing_score")
+_CASCADE = "cascade, P(taken) {attention_prob:g} * {score_scaling:g} * "
+_CASCADE_PARTS = ("choice", "attention_prob", "score_scaling")
+_CHOICES = {
+    ("proportional", "exponential"): _PROPORTIONAL,
+    ("proportional", "proportional"): _PROPORTIONAL,
+    ("logit", "exponential"): _LOGIT,
+    ("logit", "proportional"): _LOGIT,
+    ("cascade", "exponential"): (_CASCADE + "exp(interest)", *_CASCADE_PARTS),
+    ("cascade", "proportional"): (
+        _CASCADE + "(interest - {minimum_score:g})",
+        *(*_CASCADE_PARTS, "cascade_form", "minimum_score"),
+    ),
+}

@@ -72,6 +72,19 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "time limit": (INTEREST, {"n_items": 30, "slate_size": 2, "max_steps": 17}),
     "time limit with fresh documents": (INTEREST, {"max_steps": 5, "history_length": 1}),
+    "kept documents": (INTEREST, {"resample_documents": False, "catalogue_seed": 4}),
+    "logit users": (INTEREST, {"choice": "logit", "nothing_score": 0.0, "drift_rate": 0.0}),
+    "cascade users": (INTEREST, {"choice": "cascade", "score_scaling": 0.3, "max_steps": 40}),
+    "cascade users with a catalogue": (
+        INTEREST,
+        {
+            "n_items": 40,
+            "choice": "cascade",
+            "cascade_form": "proportional",
+            "score_scaling": 0.4,
+            "initial_budget": 30.0,
+        },
+    ),
     "exploration with a catalogue": (
         "rlrec/InterestExploration-v0",
         {"n_items": 40, "tastes_observed": True, "max_steps": 12},
