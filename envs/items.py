@@ -116,7 +116,7 @@ class CatalogueItems:
 
     def shown(self, state: State, slates: Ints) -> Shown:
         """Return items and their topics."""
-        return Shown(slates, self.catalogue.topics[slates])
+        return Shown(slates, self.catalogue.topics.take(slates))
 
     def offer(self, state: State) -> Shown:
         """Return the whole catalogue."""

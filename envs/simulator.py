@@ -198,7 +198,7 @@ class UserSimulator:
         draws = streams.uniforms(self.n_users, model.n_step_draws, self._tick, _STEP)
         outcome = _checked_outcome(model.respond(state, shown, blank, draws), self)
         assert shown.items is not None  # a slate, not the whole catalogue
-        self._history.record(shown.items, outcome.responses, shown.topics)
+        self._history.record(shown.items, outcome.responses, shown.topics, outcome.cells)
         self._draw_offer(streams)
         truncated = self._over_limit() & ~outcome.has_left
         finished = np.flatnonzero(outcome.has_left | truncated)
@@ -419,9 +419,8 @@ def _checked_outcome(outcome: Outcome, simulator: UserSimulator) -> Outcome:
             f"`respond` of {kind} must return has_left of bool, got {outcome.has_left.dtype}"
         )
     if shapes != rules:
-        name, got, rule = next(
-            part for part in zip(Outcome._fields, shapes, rules, strict=True) if part[1] != part[2]
-        )
+        parts = zip(Outcome._fields[:3], shapes, rules, strict=True)
+        name, got, rule = next(part for part in parts if part[1] != part[2])
         raise UserModelError(f"`respond` of {kind} must return {name} of shape {rule}, got {got}")
     return outcome
 
@@ -431,5 +430,5 @@ def _no_outcome(kind: str, outcome: object) -> str:
     rule = f"`respond` of {kind} must return an Outcome(responses, rewards, has_left) of arrays"
     if not isinstance(outcome, Outcome):
         return f"{rule} (from rlrec.envs.blocks), got {type(outcome).__name__}"
-    name = next(n for n in Outcome._fields if not isinstance(getattr(outcome, n), np.ndarray))
+    name = next(n for n in Outcome._fields[:3] if not isinstance(getattr(outcome, n), np.ndarray))
     return f"{rule}, got {name} of type {type(getattr(outcome, name)).__name__}"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rlrec.arrays import Bools, Floats, Ints
 from rlrec.envs.blocks.block import Block, Leaving
-from rlrec.envs.blocks.choice import ChoiceModel, pick
+from rlrec.envs.blocks.choice import ChoiceModel, pick, pick_by_weight
 from rlrec.envs.blocks.response import Response
 from rlrec.envs.blocks.scanning import ScanningChoice, scan_responses
 from rlrec.envs.blocks.state import Consumed, Event, Outcome, Shown, State, summed
@@ -167,7 +167,7 @@ class Users:
         self.taste.consume(state, consumed, moved)
         for block in self._updating:
             block.update(state, event, dealt.next(block.n_step_draws))
-        return Outcome(responses, rewards, self.leaving.has_left(state))
+        return Outcome(responses, rewards, self.leaving.has_left(state), taken.cells)
 
     def choice_probabilities(self, state: State, shown: Shown, blank: Bools | None) -> Floats:
         """Return P(slot taken) of each slot and P(nothing taken), shape (B, K + 1)."""
@@ -220,13 +220,19 @@ class Users:
         """Return which slots are taken; one draw a user, or one a slot where several may be."""
         n_slots = scores.shape[1]
         if self.choice.takes_one:
-            slots = pick(self.choice.probabilities(scores), draws[:, 0])
+            slots = self._picked(scores, draws[:, 0])
             users = np.flatnonzero(slots < n_slots)
             return _Taken(users, slots[users], users * n_slots + slots[users])
         scanning: ScanningChoice = self.choice  # type: ignore[assignment]
         cells = np.flatnonzero(scan_responses(scanning.scan(scores), draws))
         users = cells // n_slots
         return _Taken(users, cells - users * n_slots, cells)
+
+    def _picked(self, scores: Floats, draws: Floats) -> Ints:
+        """Return the slot each user takes, K for nothing."""
+        if hasattr(self.choice, "weights"):
+            return pick_by_weight(self.choice.weights(scores), draws)
+        return pick(self.choice.probabilities(scores), draws)
 
     def _consumed(self, state: State, shown: Shown, taken: "_Taken") -> Consumed:
         assert shown.items is not None  # a slate, not the whole catalogue

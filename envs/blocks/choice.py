@@ -8,6 +8,9 @@ from rlrec.arrays import Floats, Ints
 from rlrec.errors import ConfigError
 
 
+_FEW = 100  # users, for whom a few calls of numpy matter more than what they work through
+
+
 class ChoiceWeights(NamedTuple):
     """Choice weights: an option is taken with probability proportional to its weight."""
 
@@ -128,11 +131,36 @@ def pick(probabilities: Floats, draws: Floats) -> Ints:
         probabilities: Shape (B, K + 1); rows sum to 1.
         draws: Shape (B,), in [0, 1).
     """
-    slots = np.zeros(len(draws), np.int64)
-    edge = np.zeros(len(draws))
-    for probability in probabilities.T[:-1]:  # faster than along the short axis of a slate
-        edge += probability
-        slots += edge <= draws
+    return _slots_below(probabilities.T[:-1], draws)
+
+
+def pick_by_weight(weights: ChoiceWeights, draws: Floats) -> Ints:
+    """Return the same as `pick`, straight from weights; K = nothing.
+
+    Args:
+        weights: Of B users and K slots.
+        draws: Shape (B,), in [0, 1).
+    """
+    columns = np.ascontiguousarray(weights.items.T)  # a row a slot: long rows are fast
+    if len(draws) < _FEW:
+        total = np.add.accumulate(np.vstack([weights.nothing, columns]), axis=0)[-1]
+    else:
+        total = weights.nothing.copy()
+        for weight in columns:
+            total += weight
+    total *= draws
+    return _slots_below(columns, total)
+
+
+def _slots_below(parts: Floats, marks: Floats) -> Ints:
+    """Return how many of the cumulated parts (K, B) of each user lie at or below a mark (B,)."""
+    if len(marks) < _FEW:
+        return np.count_nonzero(np.add.accumulate(parts, axis=0) <= marks, axis=0)
+    slots = np.zeros(len(marks), np.int64)
+    edge = np.zeros(len(marks))
+    for part in parts:  # the same sums; long rows are faster one by one
+        edge += part
+        slots += edge <= marks
     return slots
 
 

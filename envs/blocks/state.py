@@ -79,6 +79,8 @@ class Outcome(NamedTuple):
     """Shape (B,)."""
     has_left: Bools
     """Shape (B,)."""
+    cells: Ints | None = None
+    """Shape (F,). user * K + slot of each response, rising; found from `responses` if left out."""
 
 
 def summed(users: Ints, values: Floats, n_users: int) -> Floats:

@@ -61,7 +61,9 @@ class History:
         if self._recent is not None:
             self._recent.clear(rows)
 
-    def record(self, slates: Ints, responses: Floats32, topics: Ints) -> None:
+    def record(
+        self, slates: Ints, responses: Floats32, topics: Ints, cells: Ints | None = None
+    ) -> None:
         """Take in one step of all users.
 
         Args:
@@ -69,8 +71,10 @@ class History:
                 fresh and have no identity.
             responses: Shape (B, K, R). What came back; channel 0 above 0 means a response.
             topics: Shape (B, K). Topic of each slot.
+            cells: Shape (F,). user * K + slot of each response, rising; by default found.
         """
-        cells = np.flatnonzero(responses[:, :, 0] > 0)  # by user, then in slate order
+        if cells is None:
+            cells = np.flatnonzero(responses[:, :, 0] > 0)  # by user, then in slate order
         users = cells // slates.shape[1]
         counts = np.bincount(users, minlength=len(slates))
         if "topic_counts" in self._arrays:
