@@ -10,6 +10,7 @@ from rlrec.envs.presets.fitted_users import fitted_users
 from rlrec.envs.presets.interest_evolution import interest_evolution
 from rlrec.envs.presets.interest_exploration import interest_exploration
 from rlrec.envs.presets.long_term_satisfaction import long_term_satisfaction
+from rlrec.envs.presets.user_return import user_return
 from rlrec.envs.registration import (
     EnvironmentEntry,
     describe_environments,
@@ -46,4 +47,5 @@ __all__ = [
     "make_simulator",
     "make_users",
     "register",
+    "user_return",
 ]

@@ -149,6 +149,8 @@ def _read(where: str, value: Any, parameter: Parameter) -> Any:
     default = parameter.default
     if isinstance(value, Fixed | Uniform | Normal | LogNormal | Clipped):
         return value  # a default
+    if value is None and "None" in str(parameter.annotation):
+        return None
     if "Prior" in str(parameter.annotation):
         return read_prior(where, value)
     if isinstance(default, bool):

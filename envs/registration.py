@@ -18,6 +18,8 @@ from rlrec.envs.presets.interest_exploration import ENV_ID as INTEREST_EXPLORATI
 from rlrec.envs.presets.interest_exploration import interest_exploration
 from rlrec.envs.presets.long_term_satisfaction import ENV_ID as LONG_TERM_SATISFACTION
 from rlrec.envs.presets.long_term_satisfaction import long_term_satisfaction
+from rlrec.envs.presets.user_return import ENV_ID as USER_RETURN
+from rlrec.envs.presets.user_return import user_return
 from rlrec.envs.simulator import SimulatorFactory, UserSimulator
 from rlrec.envs.single import SlateEnv
 from rlrec.envs.vector import SlateVectorEnv
@@ -172,5 +174,15 @@ register(
         title="tastes drift on their own, items come and go, trends rise and fall",
         floor="23.5 (logit), 22.5 (position-based choice)",
         reference="60.2 (logit), 112.3 (position-based choice); optimal",
+    )
+)
+
+register(
+    EnvironmentEntry(
+        env_id=USER_RETURN,
+        factory=user_return,
+        title="users visit again and again, if visits leave them satisfied",
+        floor="36.7",
+        reference="112.8",
     )
 )

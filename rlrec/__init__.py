@@ -40,6 +40,7 @@ _ENVIRONMENTS = (
     "rlrec/InterestEvolution-v0",
     "rlrec/InterestExploration-v0",
     "rlrec/LongTermSatisfaction-v0",
+    "rlrec/UserReturn-v0",
 )
 
 for _env_id in _ENVIRONMENTS:  # by name: what makes them is imported when one is made

@@ -3,13 +3,19 @@
 from rlrec.envs.blocks.appeal import QualityAppeal
 from rlrec.envs.blocks.block import Block, Leaving
 from rlrec.envs.blocks.calendar import Calendar
+from rlrec.envs.blocks.channels import ChannelLogit, ClickChannels
 from rlrec.envs.blocks.choice import ChoiceModel, FirstChoice, LogitChoice, ProportionalChoice
+from rlrec.envs.blocks.context import DayAndDevice
 from rlrec.envs.blocks.drift import HedonicAdaptation, TasteDrift
 from rlrec.envs.blocks.factor_taste import FactorTaste
+from rlrec.envs.blocks.item_appeal import ItemAppeal
 from rlrec.envs.blocks.leaving import TimeBudget
 from rlrec.envs.blocks.operant import OperantConditioning
+from rlrec.envs.blocks.patience import Patience
 from rlrec.envs.blocks.response import Click, Response, WatchTime
+from rlrec.envs.blocks.returning import Returning
 from rlrec.envs.blocks.satiation import Satiation
+from rlrec.envs.blocks.satisfaction import Satisfaction
 from rlrec.envs.blocks.scanning import (
     CascadeChoice,
     DependentClickChoice,
@@ -25,14 +31,18 @@ from rlrec.envs.blocks.taste import InterestDrift, Taste, TopicTaste
 from rlrec.envs.blocks.trends import PopularityPath, Trends
 from rlrec.envs.blocks.user_types import SameForAll, UserTypes
 from rlrec.envs.blocks.visit_length import VisitLength
+from rlrec.envs.blocks.visits import Visits
 
 __all__ = [
     "Block",
     "Calendar",
     "CascadeChoice",
+    "ChannelLogit",
     "ChoiceModel",
     "Click",
+    "ClickChannels",
     "Consumed",
+    "DayAndDevice",
     "DependentClickChoice",
     "DynamicBayesianChoice",
     "Engagement",
@@ -42,19 +52,23 @@ __all__ = [
     "FirstChoice",
     "HedonicAdaptation",
     "InterestDrift",
+    "ItemAppeal",
     "Leaving",
     "LogisticAttraction",
     "LogitChoice",
     "OperantConditioning",
     "Outcome",
+    "Patience",
     "PopularityPath",
     "PositionBasedChoice",
     "ProportionalAttraction",
     "ProportionalChoice",
     "QualityAppeal",
     "Response",
+    "Returning",
     "SameForAll",
     "Satiation",
+    "Satisfaction",
     "Sensitisation",
     "Shown",
     "State",
@@ -65,6 +79,7 @@ __all__ = [
     "Trends",
     "UserTypes",
     "VisitLength",
+    "Visits",
     "WatchTime",
     "put",
 ]

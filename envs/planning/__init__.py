@@ -3,6 +3,13 @@
 from rlrec.envs.planning.exposure import ExposurePlanner
 from rlrec.envs.planning.myopic import MyopicOracle
 from rlrec.envs.planning.oracle import Oracle
+from rlrec.envs.planning.retention import RetentionReference
 from rlrec.envs.planning.time_price import PlanningReference
 
-__all__ = ["ExposurePlanner", "MyopicOracle", "Oracle", "PlanningReference"]
+__all__ = [
+    "ExposurePlanner",
+    "MyopicOracle",
+    "Oracle",
+    "PlanningReference",
+    "RetentionReference",
+]

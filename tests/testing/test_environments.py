@@ -70,6 +70,37 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             "max_steps": 12,
         },
     ),
+    "boredom with open tastes and counts": (
+        "rlrec/TopicBoredom-v0",
+        {
+            "n_items": 60,
+            "slate_size": 4,
+            "n_steps": 14,
+            "threshold": 2,
+            "counted": "window",
+            "bored_scope": "topic",
+            "tastes_observed": True,
+            "counts_observed": True,
+        },
+    ),
+    "boredom with influence": (
+        "rlrec/TopicBoredom-v0",
+        {
+            "preset": "TopK-Uncertain",
+            "n_items": 50,
+            "n_steps": 15,
+            "relevance_scale": "best_item",
+            "published_influence": False,
+            "diversity_penalty": 3.0,
+            "two_way": True,
+            "threshold": 3,
+        },
+    ),
+    "boredom, one item a slate": (
+        "rlrec/TopicBoredom-v0",
+        {"preset": "SingleItem-BoredInf", "n_steps": 20, "max_steps": 13},
+    ),
+    "boredom, items to be ordered": ("rlrec/TopicBoredom-v0", {"preset": "Rerank-Bored"}),
     "time limit": (INTEREST, {"n_items": 30, "slate_size": 2, "max_steps": 17}),
     "time limit with fresh documents": (INTEREST, {"max_steps": 5, "history_length": 1}),
     "kept documents": (INTEREST, {"resample_documents": False, "catalogue_seed": 4}),
@@ -106,6 +137,35 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "satisfaction with a time limit": (
         "rlrec/LongTermSatisfaction-v0",
         {"sensitivity": 0.01, "max_steps": 7, "choc_sd": 0.5},
+    ),
+    "return, several clicks a slate": (
+        "rlrec/UserReturn-v0",
+        {
+            "n_items": 40,
+            "slate_size": 3,
+            "choice": "position_based",
+            "reward_weights": [1.0, 0.5, 2.0, -5.0],
+            "interest_drift": 0.1,
+            "satisfaction": {"expectation_rate": 0.2, "sensitivity": {"uniform": [0.1, 0.6]}},
+            "patience": {"base": -2.0},
+            "returning": {"distribution": "weibull", "tolerance_hours": 100},
+            "context": {"device_shares": [0.5, 0.3, 0.2], "step_minutes": 45},
+            "tastes_observed": True,
+            "max_steps": None,
+        },
+    ),
+    "return, all dynamics off": (
+        "rlrec/UserReturn-v0",
+        {
+            "n_items": 30,
+            "slate_size": 2,
+            "choice": "cascade",
+            "satisfaction": {"sensitivity": 0.0},
+            "patience": {"base": None},
+            "returning": {"tolerance_hours": None},
+            "context": {"hour_strength": 0, "device_strength": 0},
+            "max_steps": 12,
+        },
     ),
 }
 
