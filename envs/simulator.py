@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rlrec.arrays import Floats, Ints, Observations
+from rlrec.arrays import Bools, Floats, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import History, HistoryShape
 from rlrec.envs.arguments import check_whole_number
@@ -200,8 +200,8 @@ class UserSimulator:
         assert shown.items is not None  # a slate, not the whole catalogue
         self._history.record(shown.items, outcome.responses, shown.topics, outcome.cells)
         self._draw_offer(streams)
-        truncated = self._over_limit() & ~outcome.has_left
-        finished = np.flatnonzero(outcome.has_left | truncated)
+        truncated = self._over_limit(outcome.has_left)
+        finished = (outcome.has_left | truncated).nonzero()[0]
         final: dict[str, NDArray[Any]] = {}
         if finished.size:
             final = self._observe(finished)
@@ -328,9 +328,12 @@ class UserSimulator:
             draws = streams.uniforms(self.n_users, items.n_draws, self._tick, _OFFER)
         items.draw(self._state, self._everyone, draws)
 
-    def _over_limit(self) -> NDArray[np.bool_]:
-        limit = self.problem.max_steps
-        return np.zeros(self.n_users, bool) if limit is None else self._steps >= limit
+    def _over_limit(self, has_left: Bools) -> Bools:
+        """Return whose episode the time limit ends, of those who have not left, (B,)."""
+        if self.problem.max_steps is None:
+            return np.zeros(self.n_users, bool)
+        over: Bools = (self._steps >= self.problem.max_steps) & ~has_left
+        return over
 
     def _observe(self, users: Ints | slice = slice(None)) -> dict[str, NDArray[Any]]:
         observations = self._history.observe(users)
@@ -352,13 +355,15 @@ class UserSimulator:
                 f"slates must be integers of shape {expected} (users, slots), got "
                 f"{slates.dtype} of shape {slates.shape}"
             )
-        if slates.min() < 0 or slates.max() >= self.n_choices:
+        slates = slates.astype(np.int64, copy=False)
+        # As numbers without a sign, those below 0 are larger than any item.
+        if slates.view(np.uint64).max() >= self.n_choices:
             row, slot = np.argwhere((slates < 0) | (slates >= self.n_choices))[0]
             raise SlateError(
                 f"slates must name items in 0..{self.n_choices - 1}, got {slates[row, slot]} for "
                 f"user {row} in slot {slot}"
             )
-        return slates.astype(np.int64, copy=False)
+        return slates
 
 
 class Snapshot(NamedTuple):

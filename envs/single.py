@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Observations
+from rlrec.envs.rendering import RENDER_FPS, RENDER_MODES, rendered, watch_of
 from rlrec.envs.spaces import action_space, observation_space
 from rlrec.simulation import SteppedSimulator
 
@@ -20,17 +21,20 @@ class SlateEnv(gym.Env[SingleObservation, NDArray[np.int64]]):
 
     Args:
         simulator: Simulator of one user.
+        render_mode: "ansi" for text, "rgb_array" for a picture; None costs nothing.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own attribute)
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": RENDER_FPS}  # noqa: RUF012 (Gymnasium's own)
 
-    def __init__(self, simulator: SteppedSimulator) -> None:
+    def __init__(self, simulator: SteppedSimulator, render_mode: str | None = None) -> None:
         self.simulator = simulator
         # Gymnasium types the elements of a Dict space as spaces
         self.observation_space = observation_space(simulator)  # type: ignore[assignment]
         self.action_space = action_space(simulator)
-        self.render_mode = None
+        self.render_mode = render_mode
+        self._watch = watch_of(simulator, render_mode)
         self._episode: int | None = None  # the one `reset` returned last
+        self._user_id = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -45,14 +49,24 @@ class SlateEnv(gym.Env[SingleObservation, NDArray[np.int64]]):
         else:
             observations = self.simulator.next_episode(np.zeros(1, np.int64))
         self._episode = int(self.simulator.episode_ids[0])
-        return _first(observations), {"user_id": int(self.simulator.user_ids[0])}
+        if self._watch is not None:
+            self._watch.begin()
+        self._user_id = int(self.simulator.user_ids[0])
+        return _first(observations), {"user_id": self._user_id}
 
     def step(
         self, action: NDArray[np.int64]
     ) -> tuple[SingleObservation, float, bool, bool, dict[str, Any]]:
         """Show one slate (K,)."""
-        user_id = int(self.simulator.user_ids[0])
-        step = self.simulator.step(np.asarray(action)[None])
+        user_id = self._user_id
+        slates = np.asarray(action)[None]
+        if self._watch is not None:
+            self._watch.before(slates)
+        step = self.simulator.step(slates)
+        if self._watch is not None:
+            self._watch.after(slates, step)
+        if step.finished.size:
+            self._user_id = int(self.simulator.user_ids[0])
         seen = step.final_observations if step.finished.size else step.observations
         info = {
             "response": step.responses[0],
@@ -61,6 +75,16 @@ class SlateEnv(gym.Env[SingleObservation, NDArray[np.int64]]):
         }
         reward = float(step.rewards[0])
         return _first(seen), reward, bool(step.terminated[0]), bool(step.truncated[0]), info
+
+    def render(self) -> Any:
+        """Return the user as text or as a picture (640, 960, 3), as `render_mode` says.
+
+        It shows the slate, what came back, and the truth: chances and the user's inner state.
+
+        Raises:
+            ConfigError: The environment was made without a render mode.
+        """
+        return rendered(self._watch)
 
     def _is_replaced(self) -> bool:
         """Return whether the simulator has begun an episode that `reset` has not returned yet."""

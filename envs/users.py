@@ -151,20 +151,18 @@ class Users:
         dealt, most = _Dealer(draws), self._most_taken
         taken = self._taken(self.scores(state, shown, blank), dealt.next(most))
         consumed = self._consumed(state, shown, taken)
-        given, users = self.response, consumed.users
-        yielded = given.respond(state, consumed, dealt.of_items(taken, most, given.n_draws))
         n_users, n_slots = shown.topics.shape
-        responses = np.zeros((n_users * n_slots, len(self.channels)), np.float32)
-        responses[taken.cells] = yielded.channels
-        responses = responses.reshape(n_users, n_slots, -1)
-        if self.choice.takes_one:
-            rewards = np.zeros(n_users)
-            rewards[users] = yielded.rewards
+        responses = np.zeros((n_users, n_slots, len(self.channels)), np.float32)
+        given = dealt.next(most * self.response.n_draws)
+        moved = dealt.next(most * self.taste.n_step_draws)
+        if len(taken.cells):
+            yielded = self.response.respond(state, consumed, _of_items(given, taken, most))
+            responses.reshape(-1, len(self.channels))[taken.cells] = yielded.channels
+            rewards = self._summed(yielded.rewards, taken.users, n_users)
+            self.taste.consume(state, consumed, _of_items(moved, taken, most))
         else:
-            rewards = summed(users, yielded.rewards, n_users)
+            rewards = np.zeros(n_users)
         event = Event(shown, blank, consumed, responses, rewards)
-        moved = dealt.of_items(taken, most, self.taste.n_step_draws)
-        self.taste.consume(state, consumed, moved)
         for block in self._updating:
             block.update(state, event, dealt.next(block.n_step_draws))
         return Outcome(responses, rewards, self.leaving.has_left(state), taken.cells)
@@ -234,6 +232,14 @@ class Users:
             return pick_by_weight(self.choice.weights(scores), draws)
         return pick(self.choice.probabilities(scores), draws)
 
+    def _summed(self, rewards: Floats, users: Ints, n_users: int) -> Floats:
+        """Return the reward of each user, (B,), from those of the items taken, (F,)."""
+        if not self.choice.takes_one:
+            return summed(users, rewards, n_users)
+        spread = np.zeros(n_users)
+        spread[users] = rewards
+        return spread
+
     def _consumed(self, state: State, shown: Shown, taken: "_Taken") -> Consumed:
         assert shown.items is not None  # a slate, not the whole catalogue
         items = shown.items.reshape(-1)[taken.cells]
@@ -264,9 +270,9 @@ class _Dealer:
         self._dealt += n_draws
         return self._draws[:, begin : self._dealt]
 
-    def of_items(self, taken: _Taken, most_taken: int, n_draws: int) -> Floats:
-        """Return the next `n_draws` draws of each item taken, (F, n_draws)."""
-        draws = self.next(most_taken * n_draws)
-        if most_taken == 1:
-            return draws[taken.users]
-        return draws.reshape(len(draws), most_taken, n_draws)[taken.users, taken.slots]
+
+def _of_items(draws: Floats, taken: _Taken, most_taken: int) -> Floats:
+    """Return the draws of each item taken, (F, n), of those of each user, (B, most_taken * n)."""
+    if most_taken == 1:
+        return draws[taken.users]
+    return draws.reshape(len(draws), most_taken, -1)[taken.users, taken.slots]

@@ -75,13 +75,10 @@ class History:
         """
         if cells is None:
             cells = np.flatnonzero(responses[:, :, 0] > 0)  # by user, then in slate order
-        users = cells // slates.shape[1]
-        counts = np.bincount(users, minlength=len(slates))
-        if "topic_counts" in self._arrays:
-            self._count(users, topics.take(cells), counts)
-        if self._recent is not None:
-            values = responses.reshape(-1, responses.shape[2]).take(cells, axis=0)
-            self._append(users, slates.take(cells) + 1, values, counts)
+        if len(cells):
+            self._take_in(cells, slates, responses, topics)
+        elif "topic_counts" in self._arrays:
+            self._arrays["topic_counts"][:, -1] += 1
         if "last_slate" in self._arrays:
             np.add(slates, 1, out=self._arrays["last_slate"])
         if "last_response" in self._arrays:
@@ -91,7 +88,9 @@ class History:
         """Return copies of the declared keys for some users, by default for all."""
         recent = {} if self._recent is None else self._recent.observe(rows)
         kept = self._arrays
-        return {k: np.array(kept[k][rows]) if k in kept else recent[k] for k in self.shape.keys}
+        if isinstance(rows, slice):
+            return {k: kept[k][rows].copy() if k in kept else recent[k] for k in self.shape.keys}
+        return {k: kept[k].take(rows, 0) if k in kept else recent[k] for k in self.shape.keys}
 
     def first(self, n_users: int) -> "History":
         """Return the history of the first `n_users` users; it shares memory with this one."""
@@ -106,6 +105,16 @@ class History:
             array[:] = observed[key]
         if self._recent is not None:
             self._recent.restore(observed)
+
+    def _take_in(self, cells: Ints, slates: Ints, responses: Floats32, topics: Ints) -> None:
+        """Count and keep F responses, 1 or more."""
+        users = cells // slates.shape[1]
+        counts = np.bincount(users, minlength=len(slates))
+        if "topic_counts" in self._arrays:
+            self._count(users, topics.take(cells), counts)
+        if self._recent is not None:
+            values = responses.reshape(-1, responses.shape[2]).take(cells, axis=0)
+            self._append(users, slates.take(cells) + 1, values, counts)
 
     def _count(self, users: Ints, topics: Ints, counts: Ints) -> None:
         """Count F responses, given by user and topic; `counts` has shape (B,)."""
