@@ -15,7 +15,21 @@ from rlrec.errors import ConfigError
 ENV_ID = "rlrec/InterestEvolution-v0"
 
 
-@pytest.fixture(params=[{"n_items": 7, "slate_size": 3}, {"n_candidates": 7, "slate_size": 2}])
+@pytest.fixture(
+    params=[
+        {"n_items": 7, "slate_size": 3},
+        {"n_candidates": 7, "slate_size": 2},
+        {"n_candidates": 6, "slate_size": 2, "resample_documents": False, "choice": "logit"},
+        {"n_items": 6, "slate_size": 3, "choice": "cascade", "score_scaling": 0.3},
+        {
+            "n_candidates": 6,
+            "slate_size": 3,
+            "choice": "cascade",
+            "cascade_form": "proportional",
+            "score_scaling": 0.4,
+        },
+    ]
+)
 def users(request: pytest.FixtureRequest) -> UserSimulator:
     simulator = make_simulator(ENV_ID, 40, **request.param)
     observations = simulator.reset(6)
@@ -28,7 +42,8 @@ def users(request: pytest.FixtureRequest) -> UserSimulator:
 
 
 def slates_of(simulator: UserSimulator) -> list[tuple[int, ...]]:
-    return list(itertools.combinations(range(simulator.n_choices), simulator.slate_size))
+    # In every order: to who looks from the top down it makes a difference.
+    return list(itertools.permutations(range(simulator.n_choices), simulator.slate_size))
 
 
 def best_of_all(simulator: UserSimulator, value: Any) -> Floats:

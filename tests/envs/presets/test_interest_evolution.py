@@ -9,6 +9,7 @@ import pytest
 from rlrec.arrays import Floats
 from rlrec.envs import MyopicOracle, PlanningReference, make_simulator
 from rlrec.envs.presets.interest_evolution import topic_means
+from rlrec.errors import ConfigError, UnknownNameError
 from rlrec.evaluation import mean_interval
 from rlrec.policy import RandomPolicy
 
@@ -106,6 +107,103 @@ def test_with_a_catalogue_planning_beats_myopia_and_myopia_beats_chance() -> Non
         for policy in (RandomPolicy(300, 5), MyopicOracle(), planning)
     )
     assert chance.high < myopic.low and myopic.high < planned.low
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"choice": "cascade", "score_scaling": 0.2},
+        {"choice": "cascade", "cascade_form": "proportional", "score_scaling": 0.4},
+        {"choice": "logit"},
+        {"resample_documents": False, "catalogue_seed": 1},
+        {"drift_rate": 0.0, "quality_bonus": 0.15, "initial_budget": 100.0},
+    ],
+    ids=str,
+)
+def test_at_other_settings_too_planning_beats_myopia_and_myopia_beats_chance(
+    arguments: dict[str, Any],
+) -> None:
+    users = make_simulator(ENV_ID, 2, **arguments)
+    planning = users.planning_reference(n_users=100, seed=9)
+    policies = (RandomPolicy(10, 3), MyopicOracle(), planning)
+    chance, myopic, planned = (visits(policy, 1000, 4, **arguments).returns for policy in policies)
+    # The same 1000 users; the smallest margin of these settings is above 6 standard errors.
+    for more, less in ((myopic, chance), (planned, myopic)):
+        assert (more - less).mean() > 4 * standard_error(more - less)
+
+
+def test_kept_documents_are_the_same_for_everybody_at_every_step() -> None:
+    arguments: dict[str, Any] = {"resample_documents": False, "n_candidates": 6, "slate_size": 2}
+    simulator = make_simulator(ENV_ID, 5, **arguments)
+    first = simulator.reset(3)["candidate_features"]
+    np.testing.assert_array_equal(first, np.broadcast_to(first[0], (5, 6, 20)))
+    np.testing.assert_array_equal(first.sum(axis=2), 1.0)
+    for _ in range(100):
+        seen = simulator.step(np.tile([4, 1], (5, 1))).observations["candidate_features"]
+        np.testing.assert_array_equal(seen, first)
+    again = make_simulator(ENV_ID, 3, **arguments).reset(8)["candidate_features"]
+    np.testing.assert_array_equal(again, first[:3])
+    other = make_simulator(ENV_ID, 3, catalogue_seed=1, **arguments).reset(8)["candidate_features"]
+    assert (other != again).any()
+
+
+def test_the_published_cascade_takes_with_attention_times_scaling_times_exp_score() -> None:
+    simulator = make_simulator(ENV_ID, 50, choice="cascade", slate_size=2)
+    simulator.reset(1)
+    state = simulator.latent_state()
+    slates = np.tile([3, 8], (50, 1))
+    topics = np.take_along_axis(state["candidate_topics"], slates, axis=1)
+    a = 0.65 * 0.05 * np.exp(np.take_along_axis(state["tastes"], topics, axis=1))
+    passed = 1 - a[:, 0]
+    expected = np.column_stack([a[:, 0], passed * a[:, 1], passed * (1 - a[:, 1])])
+    np.testing.assert_allclose(simulator.choice_probabilities(slates), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"choice": "logits"}, UnknownNameError, "no choice is called 'logits'. .*'logit'"),
+        ({"cascade_form": "exp"}, UnknownNameError, "no cascade_form is called 'exp'"),
+        ({"nothing_score": -1.0}, ConfigError, "above minimum"),
+        ({"choice": "cascade", "attention_prob": 1.1}, ConfigError, "attention must lie in 0..1"),
+        ({"choice": "cascade", "score_scaling": 0.0}, ConfigError, "scale of attraction"),
+        ({"drift_rate": -0.1}, ConfigError, "rate of interest drift must lie in 0..1, got -0.1"),
+        ({"initial_budget": 0.0}, ConfigError, "initial of the time budget must be above 0"),
+        ({"item_length": -4.0}, ConfigError, "item_length of the time budget"),
+        ({"idle_cost": 0.0}, ConfigError, "idle_cost of the time budget"),
+        ({"quality_bonus": np.nan}, ConfigError, "bonus of the time budget"),
+        ({"resample_documents": False, "n_candidates": 0}, ConfigError, "n_candidates must be"),
+        ({"n_candidates": 2}, ConfigError, "slate_size must be a whole number in 1..2, got 3"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments: Any, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        make_simulator(ENV_ID, 1, **arguments)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"n_items": 30},
+        {"resample_documents": False},
+        {"choice": "logit"},
+        {"choice": "cascade"},
+        {"choice": "cascade", "cascade_form": "proportional"},
+        {"nothing_score": 0.5},
+        {"minimum_score": -2.0},
+        {"drift_rate": 0.1},
+        {"initial_budget": 100.0},
+        {"item_length": 3.0},
+        {"idle_cost": 1.0},
+        {"quality_bonus": 0.2},
+        {"max_steps": 5},
+    ],
+    ids=str,
+)
+def test_the_card_tells_what_differs_from_the_published_problem(argument: dict[str, Any]) -> None:
+    usual, changed = make_simulator(ENV_ID, 1), make_simulator(ENV_ID, 1, **argument)
+    assert usual.card() != changed.card()
+    assert len({line.value for line in changed.card()} - {line.value for line in usual.card()}) == 1
 
 
 def test_topics_have_the_published_means() -> None:
