@@ -107,14 +107,14 @@ def register(entry: EnvironmentEntry) -> None:
 
 def make_single_env(env_id: str, render_mode: str | None = None, **arguments: Any) -> SlateEnv:
     """Return one user as a Gymnasium environment; `gym.make` calls it."""
-    return SlateEnv(make_simulator(env_id, 1, **arguments))
+    return SlateEnv(make_simulator(env_id, 1, **arguments), render_mode)
 
 
 def make_vector_env(
     env_id: str, num_envs: int = 1, render_mode: str | None = None, **arguments: Any
 ) -> SlateVectorEnv:
     """Return users as a Gymnasium vector environment; `gym.make_vec` calls it."""
-    return SlateVectorEnv(make_simulator(env_id, num_envs, **arguments))
+    return SlateVectorEnv(make_simulator(env_id, num_envs, **arguments), render_mode)
 
 
 register(

@@ -8,6 +8,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rlrec.arrays import Bools, Floats, Ints, Observations
+from rlrec.envs.rendering import RENDER_FPS, RENDER_MODES, rendered, watch_of
 from rlrec.envs.spaces import action_space, observation_space
 from rlrec.errors import ConfigError
 from rlrec.simulation import SteppedSimulator
@@ -26,18 +27,25 @@ class SlateVectorEnv(VectorEnv[BatchedObservation, NDArray[np.int64], NDArray[An
 
     Args:
         simulator: Simulator of B users.
+        render_mode: "ansi" for text, "rgb_array" for a picture of the first user; None costs
+            nothing.
     """
 
-    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012
+    metadata: dict[str, Any] = {  # noqa: RUF012
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+        "render_modes": list(RENDER_MODES),
+        "render_fps": RENDER_FPS,
+    }
 
-    def __init__(self, simulator: SteppedSimulator) -> None:
+    def __init__(self, simulator: SteppedSimulator, render_mode: str | None = None) -> None:
         self.simulator = simulator
         self.num_envs = simulator.n_users
         self.single_observation_space = observation_space(simulator)
         self.single_action_space = action_space(simulator)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self.render_mode = None
+        self.render_mode = render_mode
+        self._watch = watch_of(simulator, render_mode)
         self._started = False
 
     def reset(
@@ -68,6 +76,8 @@ class SlateVectorEnv(VectorEnv[BatchedObservation, NDArray[np.int64], NDArray[An
         else:
             observations = self.simulator.next_episode(np.flatnonzero(begun))
         self._started = True
+        if self._watch is not None and begun[0]:
+            self._watch.begin()
         user_ids = np.where(begun, self.simulator.user_ids, 0)
         return dict(observations), _masked({"user_id": user_ids}, begun)
 
@@ -76,7 +86,12 @@ class SlateVectorEnv(VectorEnv[BatchedObservation, NDArray[np.int64], NDArray[An
     ) -> tuple[BatchedObservation, Floats, Bools, Bools, dict[str, Any]]:
         """Show slates (B, K)."""
         user_ids = self.simulator.user_ids
-        step = self.simulator.step(np.asarray(actions))
+        slates = np.asarray(actions)
+        if self._watch is not None:
+            self._watch.before(slates)
+        step = self.simulator.step(slates)
+        if self._watch is not None:
+            self._watch.after(slates, step)
         told: dict[str, NDArray[Any]] = {
             "response": step.responses,
             "blank_slots": step.blank_slots,
@@ -90,6 +105,14 @@ class SlateVectorEnv(VectorEnv[BatchedObservation, NDArray[np.int64], NDArray[An
             }
             info |= _masked(last, step.terminated | step.truncated)
         return dict(step.observations), step.rewards, step.terminated, step.truncated, info
+
+    def render(self) -> tuple[Any, ...]:
+        """Return the first user as text or as a picture, in a tuple of one frame.
+
+        Raises:
+            ConfigError: The environment was made without a render mode.
+        """
+        return (rendered(self._watch),)
 
     def _checked_mask(self, mask: Any, seed: Any) -> Bools:
         expected = (self.num_envs,)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium.utils.env_checker import check_env as gymnasium_check_env
+from gymnasium.utils.passive_env_checker import env_render_passive_checker
 from numpy.typing import NDArray
 
 from rlrec.arrays import Ints, Observations
@@ -127,6 +128,23 @@ def check_faces_go_on_with_the_next_episode(make: SimulatorMaker) -> None:
     )
 
 
+def check_it_can_be_rendered(make: SimulatorMaker) -> None:
+    """Every render mode gives frames as Gymnasium wants them, before and after steps and ends."""
+    slates = any_slates(make(1, 0), n_steps_of(make, 1) + 2)[:, 0]
+    for mode in SlateEnv.metadata["render_modes"]:
+        env = SlateEnv(make(1, 0), render_mode=mode)
+        env.reset(seed=SEED)
+        _check_frame(env)
+        for number, shown in enumerate(slates):
+            *_, terminated, truncated, _ = env.step(shown)
+            ended = terminated or truncated
+            if number < 3 or ended:
+                _check_frame(env)
+            if ended:
+                env.reset()
+                _check_frame(env)
+
+
 FACE_CHECKS = (
     check_gymnasium_accepts_it,
     check_sb3_accepts_it,
@@ -134,7 +152,15 @@ FACE_CHECKS = (
     check_vector_face_is_the_simulator,
     check_sb3_face_is_the_simulator,
     check_faces_go_on_with_the_next_episode,
+    check_it_can_be_rendered,
 )
+
+
+def _check_frame(env: SlateEnv) -> None:
+    """Raise at a frame that Gymnasium would warn of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env_render_passive_checker(env)
 
 
 def _of(observations: Observations, number: int, user: int) -> dict[str, NDArray[Any]]:
