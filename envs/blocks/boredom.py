@@ -6,10 +6,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rlrec.arrays import Floats, Ints
+from rlrec.arrays import Bools, Floats, Ints
 from rlrec.envs.arguments import check_whole_number
 from rlrec.envs.blocks.block import Block
-from rlrec.envs.blocks.state import Consumed, Event, State, put
+from rlrec.envs.blocks.state import Consumed, Event, Shown, State, put
 from rlrec.errors import ConfigError
 from rlrec.simulation import Space
 
@@ -26,9 +26,10 @@ class Boredom(Block):
     every topic that is not bored and has enough counted clicks becomes bored. While a topic is
     bored, the whole visit is without interest, or with the scope "topic" that topic alone.
 
-    State: `boredom` (B, T), steps of boredom left; `counted_clicks` (B, T); `bored` (B, T), the
-    topics that count 0 now, for the taste to read; `click_log_topics` and `click_log_steps`
-    (B, most_counted), `n_clicked` (B,) and `boredom_clock` (B,), which say what is counted.
+    State: `bored_until` (B, T), the clock at which boredom with a topic ends; `spoiled_until` (B,),
+    that of the last topic; `boredom_clock` (B,), steps so far; `click_log` (B, most_counted), T *
+    clock + topic of the last clicks, click i in place i modulo `most_counted`; `n_clicked` (B,).
+    With the scope "topic" also `bored_topics` (B, T), for the taste to read.
 
     Reference:
         Deffayet, Thonet, Hwang, Lehoux, Renders and de Rijke, 2023, "SARDINE: A Simulator for
@@ -42,7 +43,7 @@ class Boredom(Block):
     window: int = 5
     """Steps, 1 or more."""
     most_counted: int = 10
-    """Clicks, 1 or more; `window` times the slate size, or more, counts all clicks of the window."""
+    """Clicks, 1 or more; with `window` times the slate size all clicks of the window count."""
     duration: int = 5
     """Steps, 1 or more."""
     scope: Scope = "visit"
@@ -64,47 +65,48 @@ class Boredom(Block):
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Let new users in with nothing clicked."""
         nowhere = np.zeros((len(users), self.n_topics), np.int64)
-        log = np.zeros((len(users), self.most_counted), np.int64)
-        put(state, "boredom", users, nowhere, np.int64)
-        put(state, "counted_clicks", users, nowhere, np.int64)
-        put(state, "bored", users, nowhere, bool)
-        put(state, "click_log_topics", users, log, np.int64)
-        put(state, "click_log_steps", users, log - self.window, np.int64)  # none counts
-        put(state, "n_clicked", users, 0, np.int64)
+        long_ago = np.full((len(users), self.most_counted), -self.window * self.n_topics)
+        put(state, "bored_until", users, nowhere, np.int64)
+        put(state, "spoiled_until", users, 0, np.int64)
         put(state, "boredom_clock", users, 0, np.int64)
+        put(state, "click_log", users, long_ago, np.int64)
+        put(state, "n_clicked", users, 0, np.int64)
+        if self.scope == "topic":
+            put(state, "bored_topics", users, nowhere, bool)
+
+    def adjust(self, state: State, shown: Shown, scores: Floats) -> Floats:
+        """Give everything the score 0 where the visit is spoiled."""
+        if self.scope == "visit":
+            scores[state["spoiled_until"] > state["boredom_clock"]] = 0.0
+        return scores
 
     def update(self, state: State, event: Event, draws: Floats) -> None:
-        """Count the clicks of this step, let time pass, and bore those who had too many."""
+        """Log the clicks of this step, let time pass, and bore those who had too many."""
         if self.never and not self.counts_observed:
             return
-        clock = state["boredom_clock"]
-        clock += 1
+        state["boredom_clock"] += 1
         self._log(state, event.consumed)
-        self._count(state)
-        boredom = state["boredom"]
-        boredom -= boredom > 0
-        boredom[(state["counted_clicks"] >= self.threshold) & (boredom == 0)] = self.duration
-        bored_cells = np.flatnonzero(boredom)
-        bored = state["bored"]
-        bored[:] = False
-        if self.scope == "visit":
-            bored[bored_cells // self.n_topics] = True
-        else:
-            bored.reshape(-1)[bored_cells] = True
+        self._bore(state)
+        if self.scope == "topic":
+            clock = state["boredom_clock"][:, None]
+            np.greater(state["bored_until"], clock, out=state["bored_topics"])
 
-    def counts_after(self, state: State, n_new: Ints) -> Ints:
+    def counted(self, state: State, users: Ints | slice = slice(None)) -> Ints:
+        """Return the counted clicks of some users, by topic, (F, T)."""
+        log, oldest = state["click_log"][users], self._oldest(state["boredom_clock"][users])
+        return self._by_topic(log, log >= oldest[:, None])
+
+    def counted_later(self, state: State, n_new: Ints) -> Ints:
         """Return the clicks so far that count still after one more step, by topic, (B, T).
 
         Args:
             state: State of B users.
             n_new: Shape (B,). Clicks in that step, which push old ones out; they are not counted.
         """
-        size, n_clicked = self.most_counted, state["n_clicked"][:, None]
-        newer = (n_clicked - 1 - np.arange(size)) % size  # clicks since that of each place
-        recent = state["click_log_steps"] > state["boredom_clock"][:, None] + 1 - self.window
-        kept = recent & (newer + n_new[:, None] < size)
-        cells = np.flatnonzero(kept)
-        return self._by_topic(state, cells, len(n_clicked))
+        log, size = state["click_log"], self.most_counted
+        newer = (state["n_clicked"][:, None] - 1 - np.arange(size)) % size  # clicks since then
+        oldest = self._oldest(state["boredom_clock"] + 1)
+        return self._by_topic(log, (log >= oldest[:, None]) & (newer < size - n_new[:, None]))
 
     def spaces(self) -> dict[str, Space]:
         """Add the counts, where they are observed."""
@@ -116,29 +118,48 @@ class Boredom(Block):
         """Return the counts of some users, where they are observed."""
         if not self.counts_observed:
             return {}
-        shares = state["counted_clicks"][users] / self.threshold
+        shares = self.counted(state, users) / self.threshold
         return {"context": np.minimum(shares, 1.0).astype(np.float32)}
 
     def _log(self, state: State, consumed: Consumed) -> None:
         """Put the clicks of this step over the oldest ones of the log."""
         users, n_clicked = consumed.users, state["n_clicked"]
+        if not len(users):
+            return
         counts = np.bincount(users, minlength=len(n_clicked))
         # The clicks of a user stand together: their numbers rise from the first one's by 1.
-        numbers = np.arange(len(users)) + (n_clicked - np.cumsum(counts) + counts)[users]
-        cells = users * self.most_counted + numbers % self.most_counted
-        state["click_log_topics"].reshape(-1)[cells] = consumed.topics
-        state["click_log_steps"].reshape(-1)[cells] = state["boredom_clock"][users]
+        numbers = np.arange(len(users))
+        numbers += (n_clicked + counts - counts.cumsum()).take(users)
+        numbers %= self.most_counted
+        numbers += users * self.most_counted
+        clicks = state["boredom_clock"].take(users) * self.n_topics + consumed.topics
+        state["click_log"].reshape(-1)[numbers] = clicks
         n_clicked += counts
 
-    def _count(self, state: State) -> None:
-        """Count the clicks of the log that lie in the window."""
-        first = state["boredom_clock"] - self.window  # the last step that is outside
-        cells = np.flatnonzero(state["click_log_steps"] > first[:, None])
-        state["counted_clicks"][:] = self._by_topic(state, cells, len(first))
+    def _bore(self, state: State) -> None:
+        """Begin the boredom of topics with too many counted clicks."""
+        if self.never:
+            return
+        log, clock, size = state["click_log"], state["boredom_clock"], self.most_counted
+        # Whose click number `threshold`, from the newest back, is too old has too few to count.
+        place = (state["n_clicked"] - self.threshold) % size
+        place += np.arange(0, len(log) * size, size)
+        users = (log.take(place) >= self._oldest(clock)).nonzero()[0]
+        if not len(users):
+            return
+        now, until = clock[users], state["bored_until"][users]
+        begins = (self.counted(state, users) >= self.threshold) & (until <= now[:, None])
+        until = np.where(begins, now[:, None] + self.duration, until)
+        state["bored_until"][users] = until
+        state["spoiled_until"][users] = until.max(axis=1)
 
-    def _by_topic(self, state: State, cells: Ints, n_users: int) -> Ints:
-        """Return the number of clicks in some cells of the log, by topic, (B, T)."""
-        topics = state["click_log_topics"].reshape(-1)[cells]
-        places = cells // self.most_counted * self.n_topics + topics
-        counts = np.bincount(places, minlength=n_users * self.n_topics)
-        return counts.reshape(n_users, self.n_topics)
+    def _oldest(self, clock: Ints) -> Ints:
+        """Return the least entry of the log that lies in the window, (F,)."""
+        return (clock - (self.window - 1)) * self.n_topics
+
+    def _by_topic(self, log: Ints, is_counted: Bools) -> Ints:
+        """Return the number of some clicks of a log (F, most_counted), by topic, (F, T)."""
+        cells = np.flatnonzero(is_counted)
+        places = cells // self.most_counted * self.n_topics + log.take(cells) % self.n_topics
+        counts = np.bincount(places, minlength=len(log) * self.n_topics)
+        return counts.reshape(len(log), self.n_topics)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.blocks.state import summed
 from rlrec.errors import ConfigError
 
 
@@ -40,7 +41,8 @@ class ItemVectors:
     @property
     def main_topics(self) -> Ints:
         """Topic of the largest entry of each item, the first of equal ones. Shape (N,)."""
-        return self._topics[0].astype(np.int64)
+        topics: Ints = self._topics[0].astype(np.int64)
+        return topics
 
     def scores(self, vectors: Floats, items: Ints | None) -> Floats:
         """Return the dot products of each user's vector with the items before that user.
@@ -53,14 +55,14 @@ class ItemVectors:
             Shape (B, n), or (B, N).
         """
         if items is None:
-            every = vectors.take(self._topics[0], axis=1)
+            every: Floats = vectors.take(self._topics[0], axis=1)
             every *= self._weights[0]
             for topics, weights in zip(self._topics[1:], self._weights[1:], strict=True):
                 every += vectors.take(topics, axis=1) * weights
             return every
         cells = self._topics.take(items, axis=1)  # (J, B, n)
         if len(vectors) > 1:
-            cells += (np.arange(len(vectors)) * self.n_topics)[:, None]
+            cells += np.arange(0, vectors.size, self.n_topics)[:, None]
         parts = vectors.take(cells)
         parts *= self._weights.take(items, axis=1)
         scores: Floats = parts[0]
@@ -73,8 +75,7 @@ class ItemVectors:
         cells = self._topics.take(items, axis=1) + users * self.n_topics
         weights = self._weights.take(items, axis=1)
         size = n_users * self.n_topics
-        total = np.bincount(cells.ravel(), weights.ravel(), size) if len(users) else np.zeros(size)
-        return total.reshape(n_users, self.n_topics)
+        return summed(cells.reshape(-1), weights.reshape(-1), size).reshape(n_users, self.n_topics)
 
     def best_scores(self, vectors: Floats) -> Floats:
         """Return the largest dot product of each vector with any item, (F,).
@@ -84,7 +85,7 @@ class ItemVectors:
         """
         if not len(vectors):
             return np.zeros(0)
-        _, nearest = self._tree.query(vectors)
+        nearest: Ints = np.asarray(self._tree.query(vectors)[1])
         return self.scores(vectors, nearest[:, None])[:, 0]
 
     @cached_property

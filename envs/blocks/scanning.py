@@ -4,7 +4,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from rlrec.arrays import Bools, Floats
 from rlrec.envs.blocks.choice import ChoiceModel
@@ -37,7 +36,12 @@ class LogisticAttraction:
 
     def of(self, scores: Floats) -> Floats:
         """Return logistic probabilities."""
-        attraction: Floats = expit(self.slope * (scores - self.offset))
+        odds_against = scores - self.offset
+        odds_against *= -self.slope
+        with np.errstate(over="ignore"):  # to infinity, where nobody takes the item
+            np.exp(odds_against, out=odds_against)
+        odds_against += 1.0
+        attraction: Floats = np.reciprocal(odds_against, out=odds_against)
         return attraction
 
 
@@ -133,11 +137,16 @@ class PositionBasedChoice:
         self.attraction = attraction
         self.decay = _probability("decay of examination", decay)
         self.two_way = two_way
+        self._examination = np.empty(0)
 
     def examination(self, slate_size: int) -> Floats:
-        """Return the probability that each slot is looked at, (K,)."""
-        downward = np.power(self.decay, np.arange(slate_size))
-        return 0.5 * (downward + downward[::-1]) if self.two_way else downward
+        """Return the probability that each slot is looked at, (K,); read-only."""
+        if len(self._examination) != slate_size:  # kept: it is asked for at every step
+            downward = np.power(self.decay, np.arange(slate_size))
+            both_ways = 0.5 * (downward + downward[::-1])
+            self._examination = both_ways if self.two_way else downward
+            self._examination.setflags(write=False)
+        return self._examination
 
     def scan(self, scores: Floats) -> Scan:
         """Return a scan that looks at all slots, with attraction and examination in one."""

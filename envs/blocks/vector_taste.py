@@ -63,7 +63,7 @@ class VectorTaste:
 
     The score of an item is e . u, divided with the scale "best_item" by the largest e . u of any
     item (so every user's best item scores 1), and with "item_norm" by the largest length of an item
-    (which is 1). Topics marked in `state["bored"]`, if there is such an array (B, T), count 0.
+    (which is 1). Topics marked in `state["bored_topics"]` (B, T), if it is there, count 0.
 
     State: `tastes` (B, T), `taste_scale` (B,). Other blocks move tastes by `move`.
 
@@ -101,8 +101,8 @@ class VectorTaste:
     def scores(self, state: State, shown: Shown) -> Floats:
         """Return scores of what is shown, (B, n)."""
         vectors = state["tastes"] / state["taste_scale"][:, None]
-        if "bored" in state:
-            vectors[state["bored"]] = 0.0
+        if "bored_topics" in state:
+            vectors[state["bored_topics"]] = 0.0
         return self.items.scores(vectors, shown.items)
 
     def consume(self, state: State, consumed: Consumed, draws: Floats) -> None:

@@ -122,8 +122,8 @@ class CappedTopics(TopicFilling):
         self.cap = cap
 
     def _filled(self, users: Ints, ranked: Ranked) -> Filled:
-        boredom_of(self._bound())
-        counts = self._bound().state_of(users)["counted_clicks"]
+        simulator = self._bound()
+        counts = boredom_of(simulator).counted(simulator.state_of(users))
         return ranked.filled(self._examination(), _Cap(self.cap - counts))
 
     def _copy(self) -> Self:
@@ -177,10 +177,11 @@ class BoredomPlanner(TopicFilling):
         boredom, state = boredom_of(simulator), simulator.state_of(users)
         steps_after = _steps_left(simulator, users) - 1
         price = self.price * np.minimum(steps_after / boredom.duration, 1.0)
+        stays_bored = state["bored_until"] > state["boredom_clock"][:, None] + 1
         n_new = np.zeros(len(users), np.int64)
         for _ in range(2):  # first as if nothing were pushed out
-            counts = boredom.counts_after(state, n_new)
-            risk = _Risk(counts, state["boredom"] > 1, boredom.threshold)
+            counts = boredom.counted_later(state, n_new)
+            risk = _Risk(counts, stays_bored, boredom.threshold)
             rule = _Price(risk, price, self.crowding)
             filled = ranked.filled(self._examination(), rule)
             spread = np.sqrt((filled.chances * (1.0 - filled.chances)).sum(axis=1))

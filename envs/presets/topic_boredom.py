@@ -267,8 +267,8 @@ def _users(
         counts_observed=counts_observed,
     )
     blocks: tuple[Block, ...] = (
-        Sameness(attraction, setting.n_topics, setting.diversity_penalty),
         boredom,
+        Sameness(attraction, setting.n_topics, setting.diversity_penalty),
         Influence(taste, setting.influence, setting.published_influence),
     )
     kind = OpenedUsers if setting.opening_slate else Users
