@@ -15,7 +15,9 @@ QUALITY = np.array([-1.0, 0.0, 1.0])
 
 
 def items() -> CatalogueItems:
-    catalogue = Catalogue(np.arange(3), np.zeros(3, np.int64), np.zeros((3, 0)), ("all",))
+    catalogue = Catalogue(
+        np.arange(3), np.zeros(3, np.int64), np.zeros((3, 0), np.float32), ("all",)
+    )
     return CatalogueItems(catalogue, ItemQuality(QUALITY))
 
 
@@ -60,7 +62,9 @@ def test_by_default_clicks_alone_count() -> None:
     response = ClickChannels(items())
     draws = np.random.default_rng(0).random((100, 3))
     np.testing.assert_array_equal(response.respond({}, clicks(0, 100), draws).rewards, 1.0)
-    np.testing.assert_array_equal(response.expected({}, Shown(None, np.zeros((1, 3)))), [[1.0]])
+    np.testing.assert_array_equal(
+        response.expected({}, Shown(None, np.zeros((1, 3), np.int64))), [[1.0]]
+    )
 
 
 @pytest.mark.parametrize("weights", [(1.0, 0.0), (1.0, 0.0, float("nan"), 0.0)])

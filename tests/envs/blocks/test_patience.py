@@ -24,7 +24,7 @@ def begun(block: Patience, n_users: int, satisfaction: float = 0.5) -> State:
 
 
 def test_steps_idleness_and_poor_items_tire(step_with: StepWith) -> None:
-    block = Patience(**TIRING)  # type: ignore[arg-type]
+    block = Patience(**TIRING)
     state = begun(block, 4)
     step = step_with([0, 1, 2, 2], [1.0, -0.5, -1.0, -1.0], 4)
     for _ in range(2):
@@ -33,7 +33,7 @@ def test_steps_idleness_and_poor_items_tire(step_with: StepWith) -> None:
 
 
 def test_fatigue_grows_with_how_fast_a_user_tires_and_rest_ends_it(step_with: StepWith) -> None:
-    block = Patience(**{**TIRING, "tiring": 3.0})  # type: ignore[arg-type]
+    block = Patience(**{**TIRING, "tiring": 3.0})
     state = begun(block, 2)
     block.update(state, step_with([], [], 2), np.array([[0.0], [1.0]]))
     np.testing.assert_allclose(state["fatigue"], 1.8)
@@ -48,7 +48,7 @@ def test_visits_end_as_often_as_the_hazard_says(
     step_with: StepWith, satisfaction: float, fatigue: float
 ) -> None:
     n = 50_000
-    block = Patience(base=-1.0, fatigue_weight=0.7, relief=2.0, **TIRING)  # type: ignore[arg-type]
+    block = Patience(base=-1.0, fatigue_weight=0.7, relief=2.0, **TIRING)
     state = begun(block, n, satisfaction)
     state["fatigue"][:] = fatigue
     draws = np.random.default_rng(3).random((n, 1))
@@ -107,4 +107,4 @@ def test_hazards_are_probabilities_at_any_parameters(
 )
 def test_wrong_settings_are_refused(parameters: dict[str, float], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        Patience(**parameters)  # type: ignore[arg-type]
+        Patience(**parameters)

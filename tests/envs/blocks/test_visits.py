@@ -63,8 +63,9 @@ def test_context_tells_hour_device_gap_step_and_visit(step_with: StepWith) -> No
     block.update(state, step_with([], [], 2), draws([0.9, 0.1], [0.5, 0.5]))
     seen = block.observe(state, slice(None))["context"]
     assert seen.dtype == np.float32 and seen.shape[1:] == block.spaces()["context"].shape
+    first = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0]
     second = [math.sin(16 / 12 * math.pi), math.cos(16 / 12 * math.pi), 0, 1, math.log(11), 0, 2]
-    np.testing.assert_allclose(seen, [[1, 0, 1, 0, 0, 1, 1], second], atol=1e-6)
+    np.testing.assert_allclose(seen, np.array([first, second]), atol=1e-6)
 
 
 def test_a_churn_rate_is_the_stated_one(step_with: StepWith) -> None:
