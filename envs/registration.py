@@ -18,6 +18,8 @@ from rlrec.envs.presets.interest_exploration import ENV_ID as INTEREST_EXPLORATI
 from rlrec.envs.presets.interest_exploration import interest_exploration
 from rlrec.envs.presets.long_term_satisfaction import ENV_ID as LONG_TERM_SATISFACTION
 from rlrec.envs.presets.long_term_satisfaction import long_term_satisfaction
+from rlrec.envs.presets.topic_boredom import ENV_ID as TOPIC_BOREDOM
+from rlrec.envs.presets.topic_boredom import topic_boredom
 from rlrec.envs.presets.user_return import ENV_ID as USER_RETURN
 from rlrec.envs.presets.user_return import user_return
 from rlrec.envs.simulator import SimulatorFactory, UserSimulator
@@ -184,5 +186,15 @@ register(
         title="users visit again and again, if visits leave them satisfied",
         floor="36.7",
         reference="112.8",
+    )
+)
+
+register(
+    EnvironmentEntry(
+        env_id=TOPIC_BOREDOM,
+        factory=topic_boredom,
+        title="too many clicks on a topic spoil the visit for a while",
+        floor="53.9 (10 clicks counted), 53.9 (all of the window)",
+        reference="501 (10 clicks counted), 393 (all of the window)",
     )
 )

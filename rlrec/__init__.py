@@ -40,6 +40,7 @@ _ENVIRONMENTS = (
     "rlrec/InterestEvolution-v0",
     "rlrec/InterestExploration-v0",
     "rlrec/LongTermSatisfaction-v0",
+    "rlrec/TopicBoredom-v0",
     "rlrec/UserReturn-v0",
 )
 

@@ -6,6 +6,7 @@ from rlrec.envs.presets.fitted_users import fitted_users
 from rlrec.envs.presets.interest_evolution import interest_evolution
 from rlrec.envs.presets.interest_exploration import interest_exploration
 from rlrec.envs.presets.long_term_satisfaction import long_term_satisfaction
+from rlrec.envs.presets.topic_boredom import topic_boredom
 from rlrec.envs.presets.user_return import user_return
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "interest_evolution",
     "interest_exploration",
     "long_term_satisfaction",
+    "topic_boredom",
     "user_return",
 ]
