@@ -124,13 +124,16 @@ def repeated_slots(slates: Ints) -> Bools:
     return repeated.T
 
 
-def has_repeats(slates: Ints) -> bool:
-    """Return whether any slate (B, K) shows an item twice; faster than `repeated_slots`."""
+def has_repeats(slates: Ints, n_choices: int) -> bool:
+    """Return whether any slate (B, K) of items in 0..n_choices - 1 shows one twice.
+
+    Faster than `repeated_slots`.
+    """
     if len(slates) == 1:
         return bool(len(set(slates[0].tolist())) < slates.shape[1])
-    columns = slates.T.astype(np.int32, order="C")
-    gaps = range(1, len(columns))
-    return any(bool((columns[gap:] == columns[:-gap]).any()) for gap in gaps)
+    small = np.int16 if n_choices <= 2**15 else np.int32 if n_choices <= 2**31 else np.int64
+    columns = slates.T.astype(small, order="C")
+    return bool(np.count_nonzero(columns[:, None] == columns) > columns.size)
 
 
 def best_slates(

@@ -4,9 +4,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rlrec.arrays import Floats, Ints
+from rlrec.arrays import Bools, Floats, Ints
 from rlrec.errors import ConfigError
-
 
 _FEW = 100  # users, for whom a few calls of numpy matter more than what they work through
 
@@ -155,13 +154,14 @@ def pick_by_weight(weights: ChoiceWeights, draws: Floats) -> Ints:
 def _slots_below(parts: Floats, marks: Floats) -> Ints:
     """Return how many of the cumulated parts (K, B) of each user lie at or below a mark (B,)."""
     if len(marks) < _FEW:
-        return np.count_nonzero(np.add.accumulate(parts, axis=0) <= marks, axis=0)
-    slots = np.zeros(len(marks), np.int64)
+        below: Bools = np.add.accumulate(parts, axis=0) <= marks
+        return below.sum(axis=0)
+    slots = np.zeros(len(marks), np.int16)
     edge = np.zeros(len(marks))
     for part in parts:  # the same sums; long rows are faster one by one
         edge += part
         slots += edge <= marks
-    return slots
+    return slots.astype(np.int64)
 
 
 def _shares(weights: ChoiceWeights) -> Floats:

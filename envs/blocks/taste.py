@@ -104,9 +104,10 @@ class TopicTaste:
         """Move the interest in the topic consumed."""
         if not self.drift.rate:
             return
+        tastes = state["tastes"].reshape(-1)
         for rows in turns(consumed.users):
-            place = (consumed.users[rows], consumed.topics[rows])
-            state["tastes"][place] = self.drift.moved(state["tastes"][place], draws[rows, 0])
+            cells = consumed.users[rows] * self.n_topics + consumed.topics[rows]
+            tastes[cells] = self.drift.moved(tastes.take(cells), draws[rows, 0])
 
     def observe(self, state: State, users: Ints | slice) -> NDArray[np.float32]:
         """Return the interests of some users, (F, T)."""

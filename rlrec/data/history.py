@@ -52,7 +52,7 @@ class History:
         empty = _empty(n_users, shape)
         self._arrays = {key: empty[key] for key in shape.keys if key not in _RECENT}
         recent = {key: empty[key] for key in shape.keys if key in _RECENT}
-        self._recent = Recent(recent, shape.length, n_users) if recent else None
+        self._recent = Recent(recent, shape.length, n_users, shape.slate_size) if recent else None
 
     def clear(self, rows: Ints) -> None:
         """Forget everything about some users: a new episode starts."""
@@ -114,7 +114,9 @@ class History:
             self._count(users, topics.take(cells), counts)
         if self._recent is not None:
             values = responses.reshape(-1, responses.shape[2]).take(cells, axis=0)
-            self._append(users, slates.take(cells) + 1, values, counts)
+            items = slates.take(cells) + 1
+            newest: dict[str, NDArray[Any]] = {"history_items": items, "history_responses": values}
+            self._recent.append(users, counts, newest)
 
     def _count(self, users: Ints, topics: Ints, counts: Ints) -> None:
         """Count F responses, given by user and topic; `counts` has shape (B,)."""
@@ -122,19 +124,6 @@ class History:
         cells = users * topic_counts.shape[1] + topics
         np.add.at(topic_counts.reshape(-1), cells, np.float32(1.0))  # on one axis, where it is fast
         topic_counts[:, -1] += counts == 0
-
-    def _append(self, users: Ints, items: Ints, responses: Floats32, counts: Ints) -> None:
-        """Put F responses at the end of their users' histories, in order."""
-        assert self._recent is not None
-        newest: dict[str, NDArray[Any]] = {"history_items": items, "history_responses": responses}
-        if len(users) == np.count_nonzero(counts):
-            self._recent.append(users, newest)
-            return
-        # A user's first responses, then the second ones, and so on: each user once at a time.
-        ranks = np.arange(len(users)) - (np.cumsum(counts) - counts)[users]
-        for rank in range(int(counts.max(initial=0))):
-            now = np.flatnonzero(ranks == rank)
-            self._recent.append(users[now], {key: array[now] for key, array in newest.items()})
 
 
 def _empty(n_users: int, shape: HistoryShape) -> dict[str, NDArray[Any]]:

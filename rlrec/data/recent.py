@@ -12,31 +12,46 @@ from rlrec.arrays import Ints
 class Recent:
     """The last H values of B users under some keys, newest last; each row starts as zeros.
 
-    Rows have room for 2 H values: new ones are written behind the others, and what is seen is the
-    window of the last H. Only a row whose room is used up is shifted.
+    Rows have room for more than H values: new ones are written behind the others, and what is seen
+    is the window of the last H. Only a row whose room is used up is shifted.
 
     Args:
         empty: Arrays (B, H, ...) of zeros, by key.
         length: H.
         n_users: B.
+        most: Values a user that `append` may be given at once.
     """
 
-    def __init__(self, empty: dict[str, NDArray[Any]], length: int, n_users: int) -> None:
-        self._length = length
+    def __init__(
+        self, empty: dict[str, NDArray[Any]], length: int, n_users: int, most: int
+    ) -> None:
+        self._length, self._most = length, most
+        self._room = length + max(length, most)
         self._ends = np.full(n_users, length)
-        self._kept = {key: np.concatenate([array] * 2, axis=1) for key, array in empty.items()}
+        self._kept = {
+            key: np.zeros((n_users, self._room, *array.shape[2:]), array.dtype)
+            for key, array in empty.items()
+        }
         self._look()
 
-    def append(self, users: Ints, newest: dict[str, NDArray[Any]]) -> None:
-        """Put one value of each key behind the others, for users who each stand there once."""
-        ends = self._ends[users]
-        for key, rows in self._rows.items():
-            rows[users * (2 * self._length) + ends] = newest[key]
-        ends += 1
-        self._ends[users] = ends
-        full = ends == 2 * self._length
+    def append(self, users: Ints, counts: Ints, newest: dict[str, NDArray[Any]]) -> None:
+        """Put values behind the others.
+
+        Args:
+            users: Shape (F,), rising. Whose values these are.
+            counts: Shape (B,). How many values each user gets.
+            newest: Arrays (F, ...) by key; the values of a user in order.
+        """
+        ends = self._ends
+        full = ends + counts > self._room
         if full.any():
-            self._shift(users[full])
+            self._shift(full.nonzero()[0])
+        places = (self._every * self._room + ends).take(users)
+        if len(users) > np.count_nonzero(counts):  # several of one user: behind one another
+            places += np.arange(len(users)) - (counts.cumsum() - counts).take(users)
+        for key, rows in self._rows.items():
+            rows[places] = newest[key]
+        ends += counts
 
     def clear(self, users: Ints) -> None:
         """Forget everything about some users."""
@@ -64,7 +79,7 @@ class Recent:
 
     def first(self, n_users: int) -> Self:
         """Return those of the first users; they share memory with these."""
-        part = type(self)({}, self._length, 0)
+        part = type(self)({}, self._length, 0, self._most)
         part._ends = self._ends[:n_users]
         part._kept = {key: kept[:n_users] for key, kept in self._kept.items()}
         part._look()
@@ -80,6 +95,8 @@ class Recent:
         }
 
     def _shift(self, users: Ints) -> None:
+        """Move the last H values of some users to the beginning of their rows."""
+        begins = self._ends[users] - self._length
+        for key, kept in self._kept.items():
+            kept[users, : self._length] = self._windows[key][users, begins]
         self._ends[users] = self._length
-        for kept in self._kept.values():
-            kept[users, : self._length] = kept[users, self._length :]
