@@ -193,7 +193,7 @@ class UserSimulator:
         self._tick += 1
         self._steps += 1
         model, state = self.problem.users, self._state
-        blank = repeated_slots(slates) if has_repeats(slates) else None
+        blank = repeated_slots(slates) if has_repeats(slates, self.n_choices) else None
         shown = model.items.shown(state, slates)
         draws = streams.uniforms(self.n_users, model.n_step_draws, self._tick, _STEP)
         outcome = _checked_outcome(model.respond(state, shown, blank, draws), self)
