@@ -222,7 +222,7 @@ class Users:
             users = np.flatnonzero(slots < n_slots)
             return _Taken(users, slots[users], users * n_slots + slots[users])
         scanning: ScanningChoice = self.choice  # type: ignore[assignment]
-        cells = np.flatnonzero(scan_responses(scanning.scan(scores), draws))
+        cells = scan_responses(scanning.scan(scores), draws).ravel().nonzero()[0]
         users = cells // n_slots
         return _Taken(users, cells - users * n_slots, cells)
 
@@ -242,9 +242,12 @@ class Users:
 
     def _consumed(self, state: State, shown: Shown, taken: "_Taken") -> Consumed:
         assert shown.items is not None  # a slate, not the whole catalogue
-        items = shown.items.reshape(-1)[taken.cells]
+        if not len(taken.cells):
+            nothing = taken.cells
+            return Consumed(nothing, nothing, nothing, nothing, np.zeros(0))
+        items = shown.items.take(taken.cells)
         quality = self.items.quality(state, taken.users, items)
-        topics = shown.topics.reshape(-1)[taken.cells]
+        topics = shown.topics.take(taken.cells)
         return Consumed(taken.users, taken.slots, items, topics, quality)
 
 
