@@ -90,7 +90,8 @@ class TopicDocuments:
 
     def draw(self, draws: Floats) -> Drawn:
         """Return topics and qualities for uniforms (..., 2 * M): topics first."""
-        for_topics, for_quality = np.split(draws, 2, axis=-1)
+        n_documents = draws.shape[-1] // 2
+        for_topics, for_quality = draws[..., :n_documents], draws[..., n_documents:]
         if self._shares is None:
             topics = (for_topics * self.n_topics).astype(np.int64)
         else:

@@ -27,6 +27,8 @@ class Visit(NamedTuple):
     """Sum of the quality of what was clicked."""
     log_second: Any
     """Sum of log(channel 1 as observed) of what was clicked; 0 where there is no such channel."""
+    last_taste: Any
+    """Sum of the squares of the affinities to topics, at the last step; 0 without tastes."""
 
 
 def batched(env_id: str, n_users: int, seed: int, **arguments: Any) -> Visit:
@@ -34,10 +36,10 @@ def batched(env_id: str, n_users: int, seed: int, **arguments: Any) -> Visit:
     policy = RandomPolicy(simulator.n_choices, simulator.slate_size)
     simulator.reset(seed)
     rng = np.random.default_rng(seed)
-    totals, running = np.zeros((5, n_users)), np.ones(n_users, bool)
+    totals, running = np.zeros((6, n_users)), np.ones(n_users, bool)
     while running.any():
-        slates = policy.act({"any": np.zeros(n_users)}, rng).slates
-        offered = simulator.problem.users.items.offer_quality(simulator.latent_state())
+        slates, state = policy.act({"any": np.zeros(n_users)}, rng).slates, simulator.latent_state()
+        offered = simulator.problem.users.items.offer_quality(state)
         offered = np.broadcast_to(offered, (n_users, simulator.n_choices))
         quality = np.take_along_axis(offered, slates, axis=1)
         step = simulator.step(slates)
@@ -50,7 +52,9 @@ def batched(env_id: str, n_users: int, seed: int, **arguments: Any) -> Visit:
             (clicks * quality).sum(1),
             logs.sum(1),
         ]
-        totals += np.where(running, now, 0.0)
+        totals[:5] += np.where(running, now, 0.0)
+        tastes = state.get("tastes", np.zeros((n_users, 1)))
+        totals[5, running] = (tastes[running] ** 2).sum(axis=1)
         running &= ~(step.terminated | step.truncated)
     return Visit(*totals)
 
@@ -99,7 +103,7 @@ def evolution_visit(
     budget = a["initial_budget"]
     earned, length, clicks, quality = 0.0, 0, 0, 0.0
     while budget > 0:
-        documents = kept
+        documents, square = kept, sum(x * x for x in interests)
         if kept is None:
             topics = rng.integers(20, size=a["n_candidates"]).tolist()
             documents = [(topic, rng.normal(means[topic], 0.1)) for topic in topics]
@@ -118,7 +122,7 @@ def evolution_visit(
         interests[topic] = max(-1.0, min(1.0, moved))
         budget += watched * (a["quality_bonus"] * worth - 1)
         earned, clicks, quality = earned + watched, clicks + 1, quality + worth
-    return Visit(earned, length, clicks, quality, 0.0)
+    return Visit(earned, length, clicks, quality, 0.0, square)
 
 
 def exploration_visit(
@@ -140,7 +144,7 @@ def exploration_visit(
         slot = drawn([math.exp(logit) for logit in logits], rng)
         if slot < len(shown):
             clicks, quality = clicks + 1, quality + shown[slot][1]
-    return Visit(float(clicks), a["max_steps"], clicks, quality, 0.0)
+    return Visit(float(clicks), a["max_steps"], clicks, quality, 0.0, sum(g * g for g in affinity))
 
 
 def satisfaction_visit(
@@ -156,7 +160,7 @@ def satisfaction_visit(
         exposure = a["memory"] * exposure - 2 * (score - 0.5) + rng.normal(0, a["noise"])
         earned, quality = earned + engagement, quality + score
         logs += math.log(min(engagement, 100.0))
-    return Visit(earned, a["n_steps"], a["n_steps"], quality, logs)
+    return Visit(earned, a["n_steps"], a["n_steps"], quality, logs, 0.0)
 
 
 BY_HAND: dict[str, Callable[..., Visit]] = {
@@ -208,6 +212,8 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
             "quality_bonus": 0.15,
         },
     ),
+    # Few topics and much drift, so that its direction is felt.
+    (EVOLUTION, {"n_items": 3, "slate_size": 2, "drift_rate": 0.9, "quality_bonus": 0.1}),
     (EXPLORATION, {"n_candidates": 4, "slate_size": 3}),
     (EXPLORATION, {"n_items": 25, "slate_size": 5, "max_steps": 40, "nothing_score": 4.0}),
     (
@@ -224,6 +230,7 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
     (SATISFACTION, {"sensitivity": 0.01}),
     (SATISFACTION, {"sensitivity": 0.1, "n_candidates": 3, "slate_size": 1}),
     (SATISFACTION, {"n_items": 20, "slate_size": 4, "catalogue_seed": 3}),
+    (SATISFACTION, {"sensitivity": 0.8, "memory": 0.8, "noise": 2.0, "choc_sd": 0.2}),
     (
         SATISFACTION,
         {
