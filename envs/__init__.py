@@ -21,6 +21,7 @@ from rlrec.envs.registration import (
 from rlrec.envs.simulator import Assumption, UserSimulator
 from rlrec.envs.single import SlateEnv
 from rlrec.envs.vector import SlateVectorEnv
+from rlrec.envs.wrappers.making import make_wrapped_simulator
 
 __all__ = [
     "Assumption",
@@ -46,6 +47,7 @@ __all__ = [
     "long_term_satisfaction",
     "make_simulator",
     "make_users",
+    "make_wrapped_simulator",
     "register",
     "user_return",
 ]

@@ -30,10 +30,12 @@ def checked_slates(slates: Ints, n_users: int, slate_size: int, n_choices: int) 
             f"slates must be integers of shape {expected} (users, slots), got "
             f"{slates.dtype} of shape {slates.shape}"
         )
-    if slates.min() < 0 or slates.max() >= n_choices:
+    slates = slates.astype(np.int64, copy=False)
+    # As numbers without a sign, those below 0 are larger than any item.
+    if slates.view(np.uint64).max() >= n_choices:
         row, slot = np.argwhere((slates < 0) | (slates >= n_choices))[0]
         raise SlateError(
             f"slates must name items in 0..{n_choices - 1}, got {slates[row, slot]} for "
             f"user {row} in slot {slot}"
         )
-    return slates.astype(np.int64, copy=False)
+    return slates

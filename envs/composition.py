@@ -66,6 +66,8 @@ def build(kind: str, spec: Any, menu: Menu, given: Mapping[str, Any] | None = No
         ConfigError: A value is outside its range.
     """
     settings = {"name": spec} if isinstance(spec, str) else spec
+    if len(menu) == 1 and isinstance(settings, Mapping):  # there is nothing else to name
+        settings = {"name": next(iter(menu)), **settings}
     if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
         raise ConfigError(
             f'{kind} must be a name, or a mapping such as {{"name": {next(iter(menu))!r}, ...}} '
@@ -113,7 +115,7 @@ def build_part(
             written[name] = _written(value)
     try:
         return Built(part.make(**arguments), written)
-    except ConfigError as error:
+    except (ConfigError, TypeError) as error:
         raise ConfigError(f"{where}: {error}") from error
 
 
@@ -149,6 +151,8 @@ def _read(where: str, value: Any, parameter: Parameter) -> Any:
     default = parameter.default
     if isinstance(value, Fixed | Uniform | Normal | LogNormal | Clipped):
         return value  # a default
+    if value is None and "None" in str(parameter.annotation):
+        return None
     if value is None and "None" in str(parameter.annotation):
         return None
     if "Prior" in str(parameter.annotation):

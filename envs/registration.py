@@ -5,6 +5,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
+from gymnasium.vector import AutoresetMode
 
 from rlrec.envs.presets.composed_users import ENV_ID as COMPOSED_USERS
 from rlrec.envs.presets.composed_users import composed_users
@@ -113,10 +114,15 @@ def make_single_env(env_id: str, render_mode: str | None = None, **arguments: An
 
 
 def make_vector_env(
-    env_id: str, num_envs: int = 1, render_mode: str | None = None, **arguments: Any
+    env_id: str,
+    num_envs: int = 1,
+    render_mode: str | None = None,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+    **arguments: Any,
 ) -> SlateVectorEnv:
     """Return users as a Gymnasium vector environment; `gym.make_vec` calls it."""
-    return SlateVectorEnv(make_simulator(env_id, num_envs, **arguments), render_mode)
+    simulator = make_simulator(env_id, num_envs, **arguments)
+    return SlateVectorEnv(simulator, render_mode, autoreset_mode)
 
 
 register(

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from rlrec.arrays import Bools, Floats, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import History, HistoryShape
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import check_whole_number, checked_slates
 from rlrec.envs.blocks.state import Outcome, State
 from rlrec.envs.users import Outlook, UserModel
-from rlrec.errors import ConfigError, SlateError, TruthError, UserModelError
+from rlrec.errors import ConfigError, TruthError, UserModelError
 from rlrec.policy import SlatePolicy
 from rlrec.seeding import EpisodeDraws, UserStreams
 from rlrec.simulation import SimulatorStep, Space
@@ -348,22 +348,7 @@ class UserSimulator:
         return self._streams
 
     def _checked(self, slates: Ints) -> Ints:
-        slates = np.asarray(slates)
-        expected = (self.n_users, self.slate_size)
-        if slates.shape != expected or slates.dtype.kind not in "iu":
-            raise SlateError(
-                f"slates must be integers of shape {expected} (users, slots), got "
-                f"{slates.dtype} of shape {slates.shape}"
-            )
-        slates = slates.astype(np.int64, copy=False)
-        # As numbers without a sign, those below 0 are larger than any item.
-        if slates.view(np.uint64).max() >= self.n_choices:
-            row, slot = np.argwhere((slates < 0) | (slates >= self.n_choices))[0]
-            raise SlateError(
-                f"slates must name items in 0..{self.n_choices - 1}, got {slates[row, slot]} for "
-                f"user {row} in slot {slot}"
-            )
-        return slates
+        return checked_slates(slates, self.n_users, self.slate_size, self.n_choices)
 
 
 class Snapshot(NamedTuple):

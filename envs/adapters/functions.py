@@ -79,7 +79,7 @@ def users_from_function(
         history_length: H.
         max_steps: Limit of an episode; None where users leave by themselves.
         env_id: Name for logs and results.
-        arguments: What makes these users again, ready for JSON.
+        arguments: What makes these users again, ready for JSON; `max_steps` is added.
         card: What is assumed.
 
     Raises:
@@ -106,7 +106,7 @@ def users_from_function(
         users=users,
         slate_size=slate_size,
         env_id=env_id,
-        arguments=arguments or {},
+        arguments={**(arguments or {}), **({} if max_steps is None else {"max_steps": max_steps})},
         catalogue=catalogue,
         history=_history(catalogue, slate_size, len(channels), history_length),
         max_steps=max_steps,
@@ -140,7 +140,7 @@ class FunctionUsers:
     @property
     def open_state(self) -> tuple[str, ...]:
         """Keys of the state that agents may see."""
-        return tuple(self._observed.values())
+        return (*self._observed.values(), *getattr(self.items, "open_state", ()))
 
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Begin an episode of F users at positions `users`."""
@@ -152,15 +152,15 @@ class FunctionUsers:
         """Let all users respond to what is shown and change their state."""
         assert shown.items is not None  # a slate, not the whole catalogue
         told = self._respond(state, shown.items, draws)
-        responses, *rest = told if isinstance(told, tuple) else (told,)
-        channels = self._channels_of(np.asarray(responses, np.float32), shown.items.shape)
+        responses = np.asarray(told.responses if isinstance(told, Outcome) else told, np.float32)
+        channels = self._channels_of(responses, shown.items.shape)
         if blank is not None:
             channels[blank] = 0.0
-        if not rest:
-            rewards = channels[:, :, 0].sum(axis=-1, dtype=np.float64)
-            return Outcome(channels, rewards, np.zeros(len(rewards), bool))
-        rewards, has_left = rest
-        return Outcome(channels, np.array(rewards, np.float64), np.array(has_left, bool))
+        if isinstance(told, Outcome):
+            rewards = np.array(told.rewards, np.float64)
+            return Outcome(channels, rewards, np.array(told.has_left, bool))
+        earned = channels[:, :, 0].sum(axis=-1, dtype=np.float64)
+        return Outcome(channels, earned, np.zeros(len(earned), bool))
 
     def spaces(self) -> dict[str, Space]:
         """Return the observation keys that show parts of the state."""

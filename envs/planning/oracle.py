@@ -7,6 +7,7 @@ import numpy as np
 from rlrec.arrays import Floats, Ints, Observations
 from rlrec.envs.simulator import UserSimulator
 from rlrec.envs.users import Users
+from rlrec.envs.wrappers.wrapper import innermost
 from rlrec.simulation import Simulator
 from rlrec.slates import SlateDraw
 
@@ -23,7 +24,11 @@ class Oracle:
         self._simulator: UserSimulator | None = None
 
     def bind(self, simulator: Simulator) -> Self:
-        """Return this policy reading the truth of `simulator`, which must be the one it acts in."""
+        """Return this policy reading the truth of `simulator`, which must be the one it acts in.
+
+        Behind wrappers that pass slates on as they are, it reads the truth of what they wrap.
+        """
+        simulator = innermost(simulator)
         if not isinstance(simulator, UserSimulator):
             raise TypeError(
                 "an oracle reads the truth of a rlrec.envs simulator, got "

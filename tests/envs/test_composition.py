@@ -7,7 +7,7 @@ import pytest
 from rlrec.envs.blocks import CascadeChoice, LogitChoice, Satiation
 from rlrec.envs.blocks.priors import Fixed, LogNormal, Normal, Uniform
 from rlrec.envs.composition import build, build_part, read_prior
-from rlrec.envs.menus import BLOCKS, CHOICES
+from rlrec.envs.menus import BLOCKS, CHOICES, LEAVINGS
 from rlrec.errors import ConfigError, UnknownNameError
 
 TOPICS = {"n_topics": 3}
@@ -32,11 +32,24 @@ def test_the_settings_of_every_choice_make_it_again(name: str) -> None:
     assert build("choice", settings, CHOICES).settings == settings
 
 
-@pytest.mark.parametrize("name", BLOCKS)
-def test_the_settings_of_every_block_make_it_again(name: str) -> None:
-    settings = build_part(name, {}, BLOCKS[name], TOPICS).settings
-    assert build_part(name, settings, BLOCKS[name], TOPICS).settings == settings
+def test_the_settings_of_a_block_make_it_again() -> None:
+    settings = build_part("satiation", {}, BLOCKS["satiation"], TOPICS).settings
+    assert build_part("satiation", settings, BLOCKS["satiation"], TOPICS).settings == settings
     assert "n_topics" not in settings
+
+
+def test_the_only_part_of_a_menu_need_not_be_named() -> None:
+    menu = {"satiation": BLOCKS["satiation"]}
+    built = build("effect", {"memory": 0.5}, menu, TOPICS)
+    assert built.settings["name"] == "satiation" and built.settings["memory"] == 0.5
+
+
+def test_null_may_be_written_where_a_part_takes_it() -> None:
+    assert build("leaving", {"name": "patience", "base": None}, LEAVINGS).part.base is None
+    with pytest.raises(
+        ConfigError, match="relief of leaving 'patience' must be a number, got None"
+    ):
+        build("leaving", {"name": "patience", "relief": None}, LEAVINGS)
 
 
 def test_the_environment_sets_what_is_given_and_a_configuration_may_not() -> None:

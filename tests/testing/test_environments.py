@@ -101,6 +101,23 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         {"preset": "SingleItem-BoredInf", "n_steps": 20, "max_steps": 13},
     ),
     "boredom, items to be ordered": ("rlrec/TopicBoredom-v0", {"preset": "Rerank-Bored"}),
+    "composed, who come back": (
+        "rlrec/ComposedUsers-v0",
+        {
+            "item_topics": 3,
+            "taste": "unit_vectors",
+            "choice": {"name": "position_based", "attraction": {"name": "logistic", "slope": 4}},
+            "response": "channels",
+            "blocks": {
+                "influence": {"weight": 0.1},
+                "biased_assimilation": {"rate": 0.1},
+                "boredom": {"scope": "topic", "threshold": 3},
+                "sameness": {"penalty": 2.0},
+            },
+            "leaving": {"name": "visits", "patience": {"base": -3.0}},
+            "max_steps": 40,
+        },
+    ),
     "time limit": (INTEREST, {"n_items": 30, "slate_size": 2, "max_steps": 17}),
     "time limit with fresh documents": (INTEREST, {"max_steps": 5, "history_length": 1}),
     "kept documents": (INTEREST, {"resample_documents": False, "catalogue_seed": 4}),

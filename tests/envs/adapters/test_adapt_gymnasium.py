@@ -160,7 +160,7 @@ def test_one_of_ours_seen_through_gymnasium_keeps_its_observations() -> None:
     adapted = adapt_gymnasium(
         lambda: gym.make(name, **arguments),
         3,
-        channels=("click", "watch_minutes"),
+        channels=("click", "watch_time"),
         catalogue=catalogue,
         takes_one=True,
     )

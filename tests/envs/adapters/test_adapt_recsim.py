@@ -51,7 +51,7 @@ class Documents:
 
     def reset(self) -> dict[str, Any]:
         self.interests = self.rng.uniform(-1, 1, N_TOPICS)
-        self.budget = 10.0
+        self.budget = 5.0
         self._offer()
         return self._observe(None)
 
@@ -82,7 +82,7 @@ class LimitedDocuments(Documents):
 
     def step(self, slate: Any) -> tuple[dict[str, Any], float, bool, dict[str, Any]]:
         observation, reward, done, info = super().step(slate)
-        if self.budget <= 7.0:
+        if self.budget <= 2.0:
             return observation, reward, True, {**info, "TimeLimit.truncated": not done}
         return observation, reward, done, info
 
@@ -117,7 +117,7 @@ def test_channels_may_be_chosen() -> None:
 
 
 def test_an_episode_that_is_done_has_terminated_unless_a_wrapper_ended_it() -> None:
-    for make, length, is_terminated in ((Documents, 10, True), (LimitedDocuments, 3, False)):
+    for make, length, is_terminated in ((Documents, 5, True), (LimitedDocuments, 3, False)):
         simulator = adapt_recsim(make, 4)
         simulator.reset(0)
         steps = [simulator.step(np.tile([0, 1], (4, 1))) for _ in range(length)]
@@ -164,7 +164,7 @@ def test_it_is_logged_rolled_out_and_learned() -> None:
     config = SlateQConfig(hidden=16, item_size=4, batch_size=32, learning_starts=50)
     agent = SlateQ(SlateVecEnv(simulator), config, seed=0).pretrain(log, n_updates=5).learn(100)
     results = rollout({"SlateQ": agent, "random": RandomPolicy(5, 2)}, simulator, 20, seed=5)
-    assert (results.policies["SlateQ"].lengths == 10).all()
+    assert (results.policies["SlateQ"].lengths == 5).all()
 
 
 def test_recsim_itself_is_adapted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from rlrec.arrays import Floats
 from rlrec.envs import MyopicOracle, PlanningReference, UserSimulator, make_simulator
-from rlrec.envs.menus import BLOCKS, CHOICES
+from rlrec.envs.menus import BLOCKS, CHOICES, LEAVINGS, TASTES
 from rlrec.envs.users import Users
 from rlrec.errors import ConfigError, UnknownNameError
 from rlrec.policy import RandomPolicy
@@ -50,6 +50,42 @@ def test_a_whole_configuration_may_stand_in_yaml() -> None:
     assert "liking" not in state
 
 
+NEEDED: dict[str, dict[str, Any]] = {
+    "influence": {"taste": "unit_vectors"},
+    "mere_exposure": {"taste": "unit_vectors"},
+    "biased_assimilation": {"taste": "unit_vectors"},
+    "sameness": {"choice": "position_based"},
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_every_block_can_be_switched_on_and_made_again(name: str) -> None:
+    first = users(blocks={name: {}}, item_topics=3, **NEEDED.get(name, {}))
+    again = users(**json.loads(json.dumps(first.arguments)))
+    assert again.arguments == first.arguments and list(first.arguments["blocks"]) == [name]
+    slates = any_slates(first, 20)
+    assert_same_trace(play(again, slates), play(first, slates), f"the same {name}")
+
+
+@pytest.mark.parametrize("taste", TASTES)
+@pytest.mark.parametrize("leaving", LEAVINGS)
+def test_every_taste_goes_with_every_leaving(taste: str, leaving: str) -> None:
+    blocks: Any = {"satisfaction": {}} if leaving == "patience" else {}
+    arguments: dict[str, Any] = {"taste": taste, "leaving": leaving, "blocks": blocks}
+    first = users(item_topics=2, max_steps=30, **arguments)
+    again = users(**json.loads(json.dumps(first.arguments)))
+    slates = any_slates(first, 60)
+    assert_same_trace(play(again, slates), play(first, slates), "the same users")
+
+
+def test_items_of_several_topics_have_their_main_topic_first() -> None:
+    catalogue = users(item_topics=3).catalogue
+    assert catalogue is not None
+    np.testing.assert_allclose((catalogue.features**2).sum(axis=1), 1.0, rtol=1e-6)
+    assert ((catalogue.features > 0).sum(axis=1) == 3).all()
+    np.testing.assert_array_equal(catalogue.features.argmax(axis=1), catalogue.topics)
+
+
 def test_its_arguments_survive_json_and_make_it_again() -> None:
     blocks = {"operant_conditioning": {"rate": 0.2}, "satiation": {"noise": 0.1}}
     first = users(choice="dynamic_bayesian", blocks=blocks, max_steps=7)
@@ -71,7 +107,7 @@ def test_blocks_are_off_unless_they_are_named(blocks: Any) -> None:
     simulator = users(blocks=blocks)
     slates = any_slates(simulator, 10)
     assert_same_trace(play(simulator, slates), play(users(), slates), "no blocks")
-    assert set(simulator.latent_state()) == {"tastes"}
+    assert set(simulator.latent_state()) == {"tastes", "steps_left"}
     assert {line.value for line in simulator.card() if line.name.startswith("block")} == {"off"}
 
 
@@ -156,8 +192,34 @@ def test_interests_that_drift_stay_within_their_scale() -> None:
         (
             {"response": "watch_time"},
             ConfigError,
-            "needs leaving 'time_budget'.*got leaving 'never'",
+            "needs leaving 'time_budget'.*which says how long",
         ),
+        ({"blocks": {"influence": {}}}, ConfigError, "moves tastes 'unit_vectors' only"),
+        (
+            {"taste": "unit_vectors", "blocks": {"taste_drift": {}}},
+            ConfigError,
+            "block 'taste_drift' does not keep the length",
+        ),
+        (
+            {"taste": {"name": "topics", "drift": 0.1}, "blocks": {"taste_drift": {}}},
+            ConfigError,
+            "block 'taste_drift' knows no bounds",
+        ),
+        ({"blocks": {"boredom": {"scope": "topic"}}}, ConfigError, "needs taste 'unit_vectors'"),
+        ({"blocks": {"sameness": {}}}, ConfigError, "needs a choice with a logistic attraction"),
+        ({"leaving": "patience"}, ConfigError, "needs the block 'satisfaction', or relief 0"),
+        (
+            {"leaving": "visits", "blocks": {"satisfaction": {}}},
+            ConfigError,
+            "has a satisfaction of its own",
+        ),
+        ({"response": "engagement"}, ConfigError, "needs the block 'sensitisation'"),
+        (
+            {"response": "engagement", "blocks": {"sensitisation": {}}},
+            ConfigError,
+            r"takes quality for a clickbait score in 0\.\.1",
+        ),
+        ({"item_topics": 11}, ConfigError, r"item_topics must be a whole number in 1\.\.10"),
         ({"n_topics": 0}, ConfigError, "n_topics must be a whole number of 1 or more, got 0"),
         ({"n_items": 3}, ConfigError, r"slate_size must be a whole number in 1\.\.3, got 5"),
         ({"taste": {"name": "topics", "drift": 2}}, ConfigError, r"must lie in 0\.\.1, got 2"),
