@@ -78,6 +78,7 @@ class TopicFilling(Oracle):
     """
 
     def _choose(self, users: Ints) -> Ints:
+        boredom_of(self._bound())  # or it refuses these users
         return self._filled(users, self._ranked(users)).slates
 
     def _filled(self, users: Ints, ranked: Ranked) -> Filled:
@@ -87,7 +88,7 @@ class TopicFilling(Oracle):
     def _ranked(self, users: Ints) -> Ranked:
         simulator = self._bound()
         catalogue, size = simulator.catalogue, simulator.slate_size
-        assert catalogue is not None  # `boredom_of` refuses other users
+        assert catalogue is not None
         attraction = choice_of(simulator).attraction
         relevance = attraction.of(simulator.outlook(users).scores)
         shape = (len(users), catalogue.n_topics, size)
@@ -257,10 +258,11 @@ class _Price:
 def boredom_of(simulator: UserSimulator) -> Boredom:
     """Return the boredom of a simulator's users; raise TypeError where they have none."""
     found = [block for block in users_of(simulator).blocks if isinstance(block, Boredom)]
-    if not found or simulator.catalogue is None:
+    catalogue = simulator.catalogue
+    if not found or catalogue is None or simulator.n_choices != catalogue.n_items:
         raise TypeError(
-            "topics are filled for users with the block Boredom and a catalogue, those of "
-            f"{simulator.env_id} have not both"
+            "topics are filled for users with the block Boredom, to whom any item of a catalogue "
+            f"may be shown; those of {simulator.env_id} are others"
         )
     return found[0]
 
