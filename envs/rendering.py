@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Floats32, Ints
+from rlrec.envs.arguments import checked_slates
 from rlrec.errors import ConfigError, SlateError, TruthError, UnknownNameError, nearest_hint
 from rlrec.simulation import SimulatorStep, SteppedSimulator
 from rlrec.slates import repeated_slots
@@ -64,6 +65,10 @@ class Watch:
         self._mode = render_mode
         self._begun = False
         self._ending = ""
+        catalogue = simulator.catalogue
+        # A wrapper (which has no problem) may offer candidates by their positions.
+        is_whole = catalogue is not None and simulator.n_choices == catalogue.n_items
+        self._are_items = is_whole or hasattr(simulator, "problem")
 
     def begin(self) -> None:
         """Forget what was, for a new episode begins."""
@@ -81,7 +86,11 @@ class Watch:
         """Look at slates (B, K) that are about to be shown."""
         if self._ending:
             self.begin()
+        simulator = self._simulator
         try:
+            slates = checked_slates(
+                slates, simulator.n_users, simulator.slate_size, simulator.n_choices
+            )
             self._asked = _Asked(self._stated_chances(slates), *self._shown(slates))
         except SlateError:
             return  # showing them raises it, too
@@ -147,9 +156,10 @@ class Watch:
 
     def _shown(self, slates: Ints) -> tuple[Ints, Ints | None]:
         """Return items and topics of the first user's slate, (1, K) each."""
-        problem = getattr(self._simulator, "problem", None)
+        problem, catalogue = getattr(self._simulator, "problem", None), self._simulator.catalogue
         if problem is None:
-            return slates[:1], None
+            has_topics = catalogue is not None and self._are_items
+            return slates[:1], catalogue.topics[slates[:1]] if catalogue and has_topics else None
         shown = problem.users.items.shown(self._state(), slates[:1])
         return slates[:1] if shown.items is None else shown.items, shown.topics
 
@@ -184,8 +194,8 @@ class Watch:
 
     def _named(self, item: np.int64) -> str:
         catalogue = self._simulator.catalogue
-        if catalogue is None:
-            return f"document {item}"
+        if catalogue is None or not self._are_items:
+            return f"document {item}" if catalogue is None else f"candidate {item}"
         if catalogue.titles:
             return catalogue.titles[item]
         return f"item {catalogue.item_ids[item]}"

@@ -11,6 +11,7 @@ from rlrec.envs import SlateEnv, describe_environments, make_simulator
 from rlrec.envs.bitmap_font import text_dots
 from rlrec.envs.rendering import Watch, as_text
 from rlrec.envs.rendering_pixels import as_picture
+from rlrec.envs.wrappers import AbnormalUsers, FeatureNoise, Preselected
 from rlrec.errors import ConfigError, SlateError, UnknownNameError
 from rlrec.testing.traces import any_slates, assert_same_array
 
@@ -168,6 +169,28 @@ def test_a_wrong_slate_is_refused_as_without_rendering() -> None:
     with pytest.raises(SlateError, match="got 99"):
         env.step(np.array([0, 1, 99]))
     assert env.render() == before
+
+
+@pytest.mark.parametrize(
+    ("wrap", "item", "topic"),
+    [
+        (lambda users: FeatureNoise(users, 0.1), "item 1", "topic "),
+        (lambda users: Preselected(users, None, 5), "candidate 1", ""),
+        (lambda users: AbnormalUsers(users, 1.0, "always_click"), "item 1", "topic "),
+    ],
+)
+def test_wrapped_users_are_shown_as_far_as_they_tell(wrap: Any, item: str, topic: str) -> None:
+    users = make_simulator(COMPOSED, 1, tastes_observed=True, **SATIATED)
+    env = SlateEnv(wrap(users), render_mode="ansi")
+    env.reset(seed=0)
+    env.step(np.array([1, 2, 3]))
+    assert env._watch is not None
+    scene = env._watch.scene()
+    assert scene.slots[0].item == item and scene.slots[0].topic.startswith(topic)
+    assert bool(scene.slots[0].topic) == bool(topic)
+    assert as_picture(scene).shape == (640, 960, 3) and item in as_text(scene)
+    with pytest.raises(SlateError, match="got 99"):
+        env.step(np.array([0, 1, 99]))
 
 
 def test_rendering_needs_a_mode_and_a_user() -> None:
