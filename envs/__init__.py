@@ -10,6 +10,7 @@ from rlrec.envs.presets.fitted_users import fitted_users
 from rlrec.envs.presets.interest_evolution import interest_evolution
 from rlrec.envs.presets.interest_exploration import interest_exploration
 from rlrec.envs.presets.long_term_satisfaction import long_term_satisfaction
+from rlrec.envs.presets.topic_boredom import topic_boredom
 from rlrec.envs.presets.user_return import user_return
 from rlrec.envs.registration import (
     EnvironmentEntry,
@@ -49,5 +50,6 @@ __all__ = [
     "make_users",
     "make_wrapped_simulator",
     "register",
+    "topic_boredom",
     "user_return",
 ]
