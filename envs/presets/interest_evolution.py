@@ -225,12 +225,14 @@ def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
         note = f"{', '.join(changed)} chosen here" if changed else _AS_PUBLISHED
         return Assumption(name, value.format_map(arguments), "assumed", note)
 
-    n_items, limit = arguments["n_items"], arguments["max_steps"]
+    choice, n_items, limit = (arguments[name] for name in ("choice", "n_items", "max_steps"))
+    if choice == "cascade":
+        choice = f"{arguments['cascade_form']} cascade"
     documents = "fresh documents" if arguments["resample_documents"] else "kept documents"
     offer = documents if n_items is None else f"a catalogue of {n_items}"
     return (
         line("interests", "uniform on [-1, 1] in 20 topics"),
-        line("choice", *_CHOICES[arguments["choice"], arguments["cascade_form"]]),
+        line("choice", *_CHOICES[choice]),
         line(
             "interest drift",
             "{drift_rate} (1 - |x|)(1 - x), up with probability (x + 1) / 2",
@@ -262,20 +264,16 @@ _PUBLISHED: dict[str, Any] = {
     "idle_cost": 0.5,
     "quality_bonus": 0.9 / 3.4,
 }
-_PROPORTIONAL = (
-    "weight interest - {minimum_score:g}; nothing: {nothing_score:g} - {minimum_score:g}",
-    *("choice", "nothing_score", "minimum_score"),
-)
-_LOGIT = ("weight exp(interest); nothing: exp({nothing_score:g})", "choice", "nothing_score")
 _CASCADE = "cascade, P(taken) {attention_prob:g} * {score_scaling:g} * "
 _CASCADE_PARTS = ("choice", "attention_prob", "score_scaling")
-_CHOICES = {
-    ("proportional", "exponential"): _PROPORTIONAL,
-    ("proportional", "proportional"): _PROPORTIONAL,
-    ("logit", "exponential"): _LOGIT,
-    ("logit", "proportional"): _LOGIT,
-    ("cascade", "exponential"): (_CASCADE + "exp(interest)", *_CASCADE_PARTS),
-    ("cascade", "proportional"): (
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "proportional": (
+        "weight interest - {minimum_score:g}; nothing: {nothing_score:g} - {minimum_score:g}",
+        *("nothing_score", "minimum_score"),
+    ),
+    "logit": ("weight exp(interest); nothing: exp({nothing_score:g})", "choice", "nothing_score"),
+    "exponential cascade": (_CASCADE + "exp(interest)", *_CASCADE_PARTS),
+    "proportional cascade": (
         _CASCADE + "(interest - {minimum_score:g})",
         *(*_CASCADE_PARTS, "cascade_form", "minimum_score"),
     ),

@@ -48,7 +48,8 @@ def long_term_satisfaction(
 
     Observation:
         With fresh documents: `candidate_features` (M, 1) clickbait scores, `history_responses`
-        (H, 2), `last_response` (K, 2). With a catalogue (whose features are the scores):
+        (H, 2), `last_response` (K, 2), `topic_counts` (2,) steps so far (there is one topic, and
+        something is always consumed). With a catalogue (whose features are the scores):
         `history_items` (H,), `history_responses` (H, 2), `last_slate` (K,), `last_response` (K, 2).
         Exposure and satisfaction are never observed; engagement tells of them, with much noise.
 
@@ -143,10 +144,9 @@ def _plan(simulator: UserSimulator, n_users: int, seed: int) -> SlatePolicy:
 
 
 def _history(slate_size: int, length: int, with_catalogue: bool) -> HistoryShape:
-    named = ("history_items", "last_slate")
-    came_back = ("history_responses", "last_response")
+    which = ("history_items", "last_slate") if with_catalogue else ("topic_counts",)
     return HistoryShape(
-        keys=(*named, *came_back) if with_catalogue else came_back,
+        keys=("history_responses", "last_response", *which),
         slate_size=slate_size,
         n_channels=len(Engagement.channels),
         n_topics=1,

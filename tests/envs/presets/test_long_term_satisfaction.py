@@ -43,7 +43,8 @@ def test_visits_end_after_their_steps_and_limits_truncate() -> None:
 def test_clickbait_is_seen_but_exposure_is_not() -> None:
     users = make_simulator(ENV_ID, 30)
     observations = users.reset(1)
-    assert set(observations) == {"candidate_features", "history_responses", "last_response"}
+    keys = {"candidate_features", "history_responses", "last_response", "topic_counts"}
+    assert set(observations) == keys
     scores = users.latent_state()["candidate_quality"].astype(np.float32)
     np.testing.assert_array_equal(observations["candidate_features"][:, :, 0], scores)
     with_items = make_simulator(ENV_ID, 3, n_items=9)
