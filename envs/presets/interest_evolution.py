@@ -268,7 +268,7 @@ _CASCADE = "cascade, P(taken) {attention_prob:g} * {score_scaling:g} * "
 _CASCADE_PARTS = ("choice", "attention_prob", "score_scaling")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "proportional": (
-        "weight interest - {minimum_score:g}; nothing: {nothing_score:g} - {minimum_score:g}",
+        "score above {minimum_score:g}; score of nothing {nothing_score:g}",
         *("nothing_score", "minimum_score"),
     ),
     "logit": ("weight exp(interest); nothing: exp({nothing_score:g})", "choice", "nothing_score"),
