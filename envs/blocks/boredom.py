@@ -77,7 +77,9 @@ class Boredom(Block):
     def adjust(self, state: State, shown: Shown, scores: Floats) -> Floats:
         """Give everything the score 0 where the visit is spoiled."""
         if self.scope == "visit":
-            scores[state["spoiled_until"] > state["boredom_clock"]] = 0.0
+            spoiled = (state["spoiled_until"] > state["boredom_clock"]).nonzero()[0]
+            if len(spoiled):
+                scores[spoiled] = 0.0
         return scores
 
     def update(self, state: State, event: Event, draws: Floats) -> None:
@@ -86,7 +88,7 @@ class Boredom(Block):
             return
         state["boredom_clock"] += 1
         self._log(state, event.consumed)
-        self._bore(state)
+        self._bore(state, event.consumed.users)
         if self.scope == "topic":
             clock = state["boredom_clock"][:, None]
             np.greater(state["bored_until"], clock, out=state["bored_topics"])
@@ -136,22 +138,29 @@ class Boredom(Block):
         state["click_log"].reshape(-1)[numbers] = clicks
         n_clicked += counts
 
-    def _bore(self, state: State) -> None:
-        """Begin the boredom of topics with too many counted clicks."""
+    def _bore(self, state: State, clicked: Ints) -> None:
+        """Begin the boredom of topics with too many counted clicks; `clicked` are who clicked."""
         if self.never:
             return
         log, clock, size = state["click_log"], state["boredom_clock"], self.most_counted
-        # Whose click number `threshold`, from the newest back, is too old has too few to count.
-        place = (state["n_clicked"] - self.threshold) % size
-        place += np.arange(0, len(log) * size, size)
-        users = (log.take(place) >= self._oldest(clock)).nonzero()[0]
+        # Counts reach the threshold by a click, or stay there until boredom ends.
+        may_be = state["spoiled_until"] >= clock
+        may_be[clicked] = True
+        users = may_be.nonzero()[0]
         if not len(users):
             return
-        now, until = clock[users], state["bored_until"][users]
-        begins = (self.counted(state, users) >= self.threshold) & (until <= now[:, None])
-        until = np.where(begins, now[:, None] + self.duration, until)
-        state["bored_until"][users] = until
-        state["spoiled_until"][users] = until.max(axis=1)
+        # Whose click number `threshold`, from the newest back, is too old has too few to count.
+        place = (state["n_clicked"].take(users) - self.threshold) % size
+        place += users * size
+        users = users[log.take(place) >= self._oldest(clock.take(users))]
+        if not len(users):
+            return
+        rows, topics = (self.counted(state, users) >= self.threshold).nonzero()
+        users = users[rows]
+        begins = state["bored_until"][users, topics] <= clock[users]
+        users, topics = users[begins], topics[begins]
+        state["bored_until"][users, topics] = clock[users] + self.duration
+        state["spoiled_until"][users] = clock[users] + self.duration
 
     def _oldest(self, clock: Ints) -> Ints:
         """Return the least entry of the log that lies in the window, (F,)."""
@@ -159,7 +168,7 @@ class Boredom(Block):
 
     def _by_topic(self, log: Ints, is_counted: Bools) -> Ints:
         """Return the number of some clicks of a log (F, most_counted), by topic, (F, T)."""
-        cells = np.flatnonzero(is_counted)
+        cells = is_counted.reshape(-1).nonzero()[0]
         places = cells // self.most_counted * self.n_topics + log.take(cells) % self.n_topics
         counts = np.bincount(places, minlength=len(log) * self.n_topics)
         return counts.reshape(len(log), self.n_topics)

@@ -266,11 +266,11 @@ def _users(
         scope=setting.bored_scope,
         counts_observed=counts_observed,
     )
-    blocks: tuple[Block, ...] = (
-        boredom,
-        Sameness(attraction, setting.n_topics, setting.diversity_penalty),
-        Influence(taste, setting.influence, setting.published_influence),
-    )
+    blocks: list[Block] = [boredom]
+    if setting.diversity_penalty != 1:
+        blocks.append(Sameness(attraction, setting.n_topics, setting.diversity_penalty))
+    if setting.influence != 0:
+        blocks.append(Influence(taste, setting.influence, setting.published_influence))
     kind = OpenedUsers if setting.opening_slate else Users
     return kind(
         items=items,
