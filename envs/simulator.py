@@ -103,6 +103,9 @@ class UserSimulator:
         self._tick = 0
         self._episodes = np.zeros(n_users, np.int64)
         self._steps = np.zeros(n_users, np.int64)
+        # Looked up once: asking parts that show nothing takes a while where one user is served.
+        self._offer_is_seen = bool(problem.users.items.spaces())
+        self._users_are_seen = bool(getattr(problem.users, "spaces", dict)())
         self._everyone, self._no_draws = np.arange(n_users), np.empty((n_users, 0))
 
     @property
@@ -337,8 +340,9 @@ class UserSimulator:
 
     def _observe(self, users: Ints | slice = slice(None)) -> dict[str, NDArray[Any]]:
         observations = self._history.observe(users)
-        observations.update(self.problem.users.items.observe(self._state, users))
-        if hasattr(self.problem.users, "observe"):
+        if self._offer_is_seen:
+            observations.update(self.problem.users.items.observe(self._state, users))
+        if self._users_are_seen:
             observations.update(self.problem.users.observe(self._state, users))
         return observations
 

@@ -265,10 +265,13 @@ class _Dealer:
 
     def __init__(self, draws: Floats) -> None:
         self._draws = draws
+        self._none = draws[:, :0]
         self._dealt = 0
 
     def next(self, n_draws: int) -> Floats:
         """Return the next columns, (B, n_draws)."""
+        if not n_draws:
+            return self._none
         begin = self._dealt
         self._dealt += n_draws
         return self._draws[:, begin : self._dealt]

@@ -4,7 +4,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rlrec.arrays import Bools, Floats, Ints
+from rlrec.arrays import Floats, Ints
 from rlrec.errors import ConfigError
 
 _FEW = 100  # users, for whom a few calls of numpy matter more than what they work through
@@ -154,8 +154,8 @@ def pick_by_weight(weights: ChoiceWeights, draws: Floats) -> Ints:
 def _slots_below(parts: Floats, marks: Floats) -> Ints:
     """Return how many of the cumulated parts (K, B) of each user lie at or below a mark (B,)."""
     if len(marks) < _FEW:
-        below: Bools = np.add.accumulate(parts, axis=0) <= marks
-        return below.sum(axis=0)
+        below: Ints = (np.add.accumulate(parts, axis=0) <= marks).sum(axis=0)
+        return below
     slots = np.zeros(len(marks), np.int16)
     edge = np.zeros(len(marks))
     for part in parts:  # the same sums; long rows are faster one by one

@@ -1,9 +1,9 @@
 """The same measurement for the simulators others use, where they are installed.
 
-`pip install recsim==0.2.4 tensorflow gin-config absl-py "gym<0.26"` and
-`pip install git+https://github.com/naver/sardine` bring them; neither is needed by anything here.
+`tests/envs/test_other_packages.py` has their install lines; nothing here needs them.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -31,6 +31,7 @@ def recsim(n_candidates: int, slate_size: int) -> float | None:
     """Return the speed of RecSim's interest evolution with a fixed set, None without RecSim."""
     if find_spec("recsim") is None:
         return None
+    sys.modules["gin.tf"] = import_module("gin")  # all RecSim needs of it, without TensorFlow 1
     interest_evolution = import_module("recsim.environments.interest_evolution")
     env: Any = interest_evolution.create_environment(
         {
