@@ -343,7 +343,8 @@ class UserSimulator:
         if self._offer_is_seen:
             observations.update(self.problem.users.items.observe(self._state, users))
         if self._users_are_seen:
-            observations.update(self.problem.users.observe(self._state, users))
+            seen: Callable[..., dict[str, NDArray[Any]]] = self._stated("observe")
+            observations.update(seen(self._state, users))
         return observations
 
     def _running(self) -> UserStreams:

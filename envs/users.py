@@ -223,6 +223,8 @@ class Users:
             return _Taken(users, slots[users], users * n_slots + slots[users])
         scanning: ScanningChoice = self.choice  # type: ignore[assignment]
         cells = scan_responses(scanning.scan(scores), draws).ravel().nonzero()[0]
+        if not len(cells):
+            return _Taken(cells, cells, cells)
         users = cells // n_slots
         return _Taken(users, cells - users * n_slots, cells)
 

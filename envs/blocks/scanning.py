@@ -18,6 +18,9 @@ class Attraction(Protocol):
         ...
 
 
+_LARGEST_LOGIT = 700.0  # exp overflows above 709; here the probability is 1 long since
+
+
 class LogisticAttraction:
     """P(taken | looked at) = 1 / (1 + exp(-slope * (score - offset))).
 
@@ -36,13 +39,12 @@ class LogisticAttraction:
 
     def of(self, scores: Floats) -> Floats:
         """Return logistic probabilities."""
-        odds_against = scores - self.offset
-        odds_against *= -self.slope
-        with np.errstate(over="ignore"):  # to infinity, where nobody takes the item
-            np.exp(odds_against, out=odds_against)
-        odds_against += 1.0
-        attraction: Floats = np.reciprocal(odds_against, out=odds_against)
-        return attraction
+        odds = scores - self.offset
+        odds *= self.slope
+        np.minimum(odds, _LARGEST_LOGIT, out=odds)
+        np.exp(odds, out=odds)
+        odds /= odds + 1.0
+        return odds
 
 
 class ProportionalAttraction:
