@@ -190,8 +190,8 @@ register(
         env_id=USER_RETURN,
         factory=user_return,
         title="users visit again and again, if visits leave them satisfied",
-        floor="36.7",
-        reference="112.8",
+        floor="39.1",
+        reference="114.3",
     )
 )
 
