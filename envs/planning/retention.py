@@ -5,6 +5,7 @@ from typing import Self
 import numpy as np
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.blocks.scanning import CascadeChoice
 from rlrec.envs.blocks.visits import Visits
 from rlrec.envs.planning.oracle import Oracle, users_of
 from rlrec.envs.planning.retention_values import (
@@ -15,6 +16,7 @@ from rlrec.envs.planning.retention_values import (
     after,
     values_by_steps_left,
 )
+from rlrec.envs.planning.scanned_slates import best_scanned_slates
 from rlrec.envs.simulator import UserSimulator
 from rlrec.slates import best_slates, top_slates
 
@@ -34,8 +36,9 @@ class RetentionReference(Oracle):
 
     It is a reference, not a proven optimum: the worth is that of a user with median traits, between
     the points of a grid it is linear, and noise, expectations, later hours and devices are not
-    foreseen. The slate is exact (`best_slates`) where one item is taken by weight; where users scan
-    the slate, items come in the order of attraction times what they are worth above nothing.
+    foreseen. The slate is exact where one item is taken, by weight (`best_slates`) or in a cascade
+    (`best_scanned_slates`); where several may be, items come in the order of attraction times what
+    they are worth above nothing.
 
     Args:
         values: Worth of the states.
@@ -128,6 +131,9 @@ def _best_slates(simulator: UserSimulator, scores: Floats, worth: Floats, nothin
         weights = choice.weights(scores)
         return best_slates(weights.items, worth, weights.nothing, nothing, slate_size)
     above = worth - nothing[:, None]
+    if isinstance(choice, CascadeChoice):
+        taken = choice.scan(scores).attraction
+        return best_scanned_slates(taken * above, 1.0 - taken, slate_size)
     if hasattr(choice, "attraction"):
         above = above * choice.attraction.of(scores)
     return top_slates(above, slate_size)

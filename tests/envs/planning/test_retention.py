@@ -189,6 +189,21 @@ def test_where_slates_are_scanned_it_beats_myopia(choice: str) -> None:
     assert difference.mean() > 5 * difference.std() / math.sqrt(difference.size)
 
 
+@pytest.mark.parametrize("choice", ["logit", "cascade"])
+def test_where_the_future_is_worth_nothing_it_shows_the_best_of_all_slates(choice: str) -> None:
+    weights = (1.0, 0.5, 1.0, -3.0)  # items are worth more, or less than nothing, by their quality
+    users = make_simulator(
+        "rlrec/UserReturn-v0", 30, n_items=6, slate_size=3, choice=choice, reward_weights=weights
+    )
+    values = RetentionReference.fit(users, 5).values
+    careless = RetentionReference(values._replace(table=0.0 * values.table)).bind(users)
+    observations = users.reset(4)
+    slates = careless.act(observations, np.random.default_rng(0)).slates
+    every = itertools.permutations(range(6), 3)
+    best = np.max([users.expected_reward(np.tile(slate, (30, 1))) for slate in every], axis=0)
+    np.testing.assert_allclose(users.expected_reward(slates), best, rtol=1e-9)
+
+
 def test_users_who_do_not_come_back_are_refused() -> None:
     with pytest.raises(TypeError, match="leave by TimeBudget"):
         RetentionReference.fit(make_simulator("rlrec/InterestEvolution-v0", 2, n_items=20))
