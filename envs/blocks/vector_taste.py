@@ -62,8 +62,9 @@ class VectorTaste:
     """A taste is a non-negative unit vector u over topics, an item e such a vector too.
 
     The score of an item is e . u, divided with the scale "best_item" by the largest e . u of any
-    item (so every user's best item scores 1), and with "item_norm" by the largest length of an item
-    (which is 1). Topics marked in `state["bored_topics"]` (B, T), if it is there, count 0.
+    item (so every user's best item scores 1; to who likes no topic of any item, all score 0), and
+    with "item_norm" by the largest length of an item (which is 1). Topics marked in
+    `state["bored_topics"]` (B, T), if it is there, count 0.
 
     State: `tastes` (B, T), `taste_scale` (B,). Other blocks move tastes by `move`.
 
@@ -116,7 +117,7 @@ class VectorTaste:
         best = self.scale == "best_item"
         put(state, "tastes", users, vectors)
         scale = self.items.best_scores(vectors) if best else np.ones(len(vectors))
-        put(state, "taste_scale", users, scale)
+        put(state, "taste_scale", users, np.where(scale > 0, scale, 1.0))
 
 
 def unit(vectors: Floats) -> Floats:

@@ -222,6 +222,42 @@ def test_any_arguments_of_an_environment_keep_the_rules(env_id: str, data: st.Da
     play_soundly(made(env_id, 20, data.draw(arguments_of(env_id))), 15)
 
 
+FEW_ITEMS: tuple[tuple[str, dict[str, Any]], ...] = (
+    *(
+        ("rlrec/TopicBoredom-v0", {"n_items": n_items, "n_topics": n_topics, "slate_size": 1})
+        for n_items, n_topics in ((1, 10), (2, 10), (3, 10), (10, 50))
+    ),
+    *(
+        (
+            COMPOSED,
+            {
+                "n_items": n_items,
+                "n_topics": 30,
+                "slate_size": 1,
+                "taste": {"name": "unit_vectors", "scale": "best_item"},
+                "choice": "position_based",
+            },
+        )
+        for n_items in (1, 3, 20)
+    ),
+    *(
+        (env_id, {"n_items": n_items, "slate_size": 1})
+        for env_id in (
+            "rlrec/InterestEvolution-v0",
+            "rlrec/InterestExploration-v0",
+            "rlrec/LongTermSatisfaction-v0",
+            "rlrec/UserReturn-v0",
+        )
+        for n_items in (1, 2)
+    ),
+)
+
+
+@pytest.mark.parametrize(("env_id", "arguments"), FEW_ITEMS, ids=str)
+def test_small_catalogues_keep_the_rules(env_id: str, arguments: dict[str, Any]) -> None:
+    play_soundly(make_simulator(env_id, 300, **arguments), 15)
+
+
 N_DRAWS, N_PLAYED, N_MOMENTS = 10_000, 6, 3
 
 

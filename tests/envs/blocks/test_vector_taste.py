@@ -82,6 +82,17 @@ def test_moving_a_taste_brings_it_to_length_one_and_its_scale_along() -> None:
     np.testing.assert_allclose(state["taste_scale"], best, rtol=1e-12)
 
 
+def test_who_likes_no_item_at_all_gives_every_item_the_score_0() -> None:
+    items = ItemVectors(np.array([[0.6, 0.8, 0.0], [1.0, 0.0, 0.0]]))
+    taste = VectorTaste(items, FewTopics(fewest=1, most=1))
+    state = started(taste, 40)
+    likes_nothing = state["tastes"][:, 2] == 1.0
+    assert 5 < likes_nothing.sum() < 35
+    scores = taste.scores(state, Shown(None, np.zeros((1, 2), np.int64)))
+    np.testing.assert_array_equal(scores[likes_nothing], 0.0)
+    np.testing.assert_allclose(scores[~likes_nothing].max(axis=1), 1.0)
+
+
 def first_tastes(n_users: int, n_topics: int, **values: Any) -> Floats:
     prior = FewTopics(**values)
     draws = np.random.default_rng(1).random((n_users, prior.n_draws(n_topics)))
