@@ -37,8 +37,9 @@ class MyopicOracle(Oracle):
             every = np.broadcast_to(outlook.rewards, outlook.scores.shape)
             return top_slates(every, slate_size)
         weights: ChoiceWeights = choice.weights(outlook.scores)  # type: ignore[attr-defined]
-        if outlook.rewards.shape[1] == 1:  # equal rewards: the slate most likely to be taken from
-            return top_slates(weights.items, slate_size)
+        if outlook.rewards.shape[1] == 1:
+            # Equal rewards: the slate most likely to be taken from, or least where they are losses.
+            return top_slates(weights.items * np.sign(outlook.rewards), slate_size)
         rewards = np.broadcast_to(outlook.rewards, weights.items.shape)
         nothing = np.zeros(len(users))
         return best_slates(weights.items, rewards, weights.nothing, nothing, slate_size)

@@ -80,6 +80,46 @@ def test_the_myopic_oracle_has_the_highest_expected_reward(users: UserSimulator)
     np.testing.assert_allclose(users.expected_reward(slates), best, rtol=1e-12)
 
 
+PLACES: dict[str, Any] = {"n_items": 6, "slate_size": 2}
+THREE: dict[str, Any] = {"n_items": 6, "slate_size": 3}
+SAME: dict[str, Any] = {"name": "channels", "reward_weights": [-2.0, 0.0, 0.0, 0.0]}
+MIXED: dict[str, Any] = {"name": "channels", "reward_weights": [1.0, 0.5, 2.0, -3.0]}
+
+
+@pytest.mark.parametrize(
+    ("env_id", "arguments"),
+    [
+        *(
+            ("rlrec/UserReturn-v0", {**PLACES, "choice": choice, "reward_weights": weights})
+            for choice in ("logit", "cascade", "position_based")
+            for weights in ((-1.0, 0.0, 0.0, 0.0), (1.0, 0.5, 1.0, -3.0), (0.0, 0.0, 0.0, 0.0))
+        ),
+        *(
+            ("rlrec/ComposedUsers-v0", {**THREE, "choice": choice, "response": response})
+            for response in ("click", SAME, MIXED)
+            for choice in (
+                "proportional",
+                "first",
+                "dependent_click",
+                {"name": "dependent_click", "after_passing": 0.5},
+                "dynamic_bayesian",
+            )
+        ),
+    ],
+    ids=str,
+)
+def test_the_myopic_oracle_is_exact_whatever_rewards_are_worth(
+    env_id: str, arguments: dict[str, Any]
+) -> None:
+    users = make_simulator(env_id, 20, **arguments)
+    users.reset(2)
+    for _ in range(2):
+        slates = act(MyopicOracle(), users).slates
+        best = best_of_all(users, users.expected_reward)
+        np.testing.assert_allclose(users.expected_reward(slates), best, rtol=1e-12)
+        users.step(slates)
+
+
 @pytest.mark.parametrize("price", [0.0, 0.5, 1.4, 10.0])
 def test_the_planning_reference_has_the_highest_value_at_its_price(
     users: UserSimulator, price: float
