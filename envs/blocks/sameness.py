@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rlrec.arrays import Floats
+from rlrec.arrays import Bools, Floats, Ints
 from rlrec.envs.arguments import check_whole_number
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.scanning import LogisticAttraction
@@ -47,11 +47,16 @@ class Sameness(Block):
         """Lower the scores of slates that are too much of the same; the catalogue is no slate."""
         if self.penalty == 1 or shown.items is None:
             return scores
-        cells = shown.topics + (np.arange(len(scores)) * self.n_topics)[:, None]
-        counts = np.bincount(cells.reshape(-1), minlength=len(scores) * self.n_topics)
-        alike = counts.reshape(len(scores), self.n_topics).max(axis=1) >= self.too_many
+        alike = self.is_alike(shown.topics)
         scores[alike] = self._lowered(scores[alike])
         return scores
+
+    def is_alike(self, topics: Ints) -> Bools:
+        """Return which slates have too many items of one topic, (B,), given topics (B, K)."""
+        cells = topics + (np.arange(len(topics)) * self.n_topics)[:, None]
+        counts = np.bincount(cells.reshape(-1), minlength=len(topics) * self.n_topics)
+        alike: Bools = counts.reshape(len(topics), self.n_topics).max(axis=1) >= self.too_many
+        return alike
 
     def _lowered(self, scores: Floats) -> Floats:
         slope, offset = self.attraction.slope, self.attraction.offset

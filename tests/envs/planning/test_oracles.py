@@ -80,6 +80,44 @@ def test_the_myopic_oracle_has_the_highest_expected_reward(users: UserSimulator)
     np.testing.assert_allclose(users.expected_reward(slates), best, rtol=1e-12)
 
 
+ALIKE: dict[str, Any] = {"sameness": {"penalty": 5.0, "too_many": 2}}
+
+
+@pytest.mark.parametrize(
+    ("env_id", "arguments"),
+    [
+        (
+            "rlrec/TopicBoredom-v0",
+            {
+                **{"n_items": 9, "slate_size": 4, "n_topics": 3, "diversity_penalty": penalty},
+                **{"slope": 10.0, "offset": 0.5, "decay": 0.9, "two_way": two_way},
+            },
+        )
+        for penalty in (1.1, 10.0)
+        for two_way in (False, True)
+    ]
+    + [
+        (
+            "rlrec/ComposedUsers-v0",
+            {"n_items": 7, "n_topics": n_topics, "slate_size": 3, "choice": choice, "blocks": ALIKE},
+        )
+        for choice in ("position_based", "cascade", "dependent_click")
+        for n_topics in (2, 3)  # with two topics every slate is too much of the same
+    ],
+    ids=str,
+)
+def test_the_myopic_oracle_knows_what_too_much_of_the_same_costs(
+    env_id: str, arguments: dict[str, Any]
+) -> None:
+    users = make_simulator(env_id, 40, catalogue_seed=1, **arguments)
+    users.reset(3)
+    for _ in range(2):
+        slates = act(MyopicOracle(), users).slates
+        best = best_of_all(users, users.expected_reward)
+        np.testing.assert_allclose(users.expected_reward(slates), best, rtol=1e-12)
+        users.step(slates)
+
+
 PLACES: dict[str, Any] = {"n_items": 6, "slate_size": 2}
 THREE: dict[str, Any] = {"n_items": 6, "slate_size": 3}
 SAME: dict[str, Any] = {"name": "channels", "reward_weights": [-2.0, 0.0, 0.0, 0.0]}
