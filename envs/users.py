@@ -14,7 +14,7 @@ from rlrec.envs.blocks.scanning import ScanningChoice, scan_responses
 from rlrec.envs.blocks.state import Consumed, Event, Outcome, Shown, State, summed
 from rlrec.envs.blocks.taste import Taste
 from rlrec.envs.items import Items
-from rlrec.errors import ConfigError
+from rlrec.errors import ConfigError, UserModelError
 from rlrec.simulation import Space
 
 
@@ -143,7 +143,10 @@ class Users:
         """Return the attraction of what is shown; blank slots get -inf."""
         scores = self.taste.scores(state, shown)
         for block in self._adjusting:
-            scores = block.adjust(state, shown, scores)
+            adjusted = block.adjust(state, shown, scores)
+            if getattr(adjusted, "shape", None) != scores.shape:
+                raise _wrong_scores(block, scores, adjusted)
+            scores = adjusted
         return scores if blank is None else np.where(blank, -np.inf, scores)
 
     def respond(self, state: State, shown: Shown, blank: Bools | None, draws: Floats) -> Outcome:
@@ -174,8 +177,10 @@ class Users:
     def expected_reward(self, state: State, shown: Shown, blank: Bools | None) -> Floats:
         """Return the expected reward of what is shown, shape (B,)."""
         taken = self.choice_probabilities(state, shown, blank)[:, :-1]
-        earned: Floats = (taken * self.response.expected(state, shown)).sum(axis=1)
-        return earned
+        earned = taken * self.response.expected(state, shown)
+        # Rows of one layout whatever the batch, for how they lie in memory decides the rounding.
+        expected: Floats = np.ascontiguousarray(earned).sum(axis=1)
+        return expected
 
     def outlook(self, state: State) -> Outlook:
         """Return the truth about everything on offer."""
@@ -251,6 +256,14 @@ class Users:
         quality = self.items.quality(state, taken.users, items)
         topics = shown.topics.take(taken.cells)
         return Consumed(taken.users, taken.slots, items, topics, quality)
+
+
+def _wrong_scores(block: Block, scores: Floats, adjusted: object) -> UserModelError:
+    got = f"shape {adjusted.shape}" if isinstance(adjusted, np.ndarray) else repr(adjusted)
+    return UserModelError(
+        f"`adjust` of {type(block).__name__} must return scores of the shape {scores.shape} it is "
+        f"given, got {got}"
+    )
 
 
 class _Taken(NamedTuple):

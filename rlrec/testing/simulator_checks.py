@@ -26,6 +26,20 @@ from rlrec.testing.traces import (
 _USERS = 20
 
 
+def check_nothing_is_nan(make: SimulatorMaker) -> None:
+    """What is observed, responses, rewards and stated chances are numbers, never NaN.
+
+    It comes first: NaN differs from itself, and would be taken for a broken replay.
+    """
+    simulator = make(_USERS, 0)
+    seen: dict[str, Any] = simulator.reset(SEED)
+    for shown in any_slates(simulator, n_steps_of(make, 1)):
+        for key, array in {**seen, **truth_of(simulator, shown)}.items():
+            _check_no_nan(key, array)
+        step = simulator.step(shown)
+        seen = {**step.observations, "responses": step.responses, "rewards": step.rewards}
+
+
 def check_same_seed_same_episodes(make: SimulatorMaker) -> None:
     """Resetting with a seed gives the same users again, whatever was played before."""
     simulator = make(_USERS, 0)
@@ -37,15 +51,22 @@ def check_same_seed_same_episodes(make: SimulatorMaker) -> None:
 
 
 def check_seeds_differ(make: SimulatorMaker) -> None:
-    """Two seeds give different users."""
+    """Two seeds give different users: in what is seen of them, or what they do."""
     simulator = make(_USERS, 0)
     slates = any_slates(simulator, n_steps_of(make, 1))
     one, other = play(simulator, slates, SEED), play(simulator, slates, SEED + 1)
-    assert (one.responses != other.responses).any(), "two seeds must not give the same responses"
+    pairs = [(one.responses, other.responses), (one.rewards, other.rewards)]
+    pairs += [(array, other.observations[key]) for key, array in one.observations.items()]
+    assert any((first != second).any() for first, second in pairs), (
+        "two seeds must not give the same observations, responses and rewards"
+    )
 
 
 def check_users_do_not_depend_on_the_batch(make: SimulatorMaker) -> None:
-    """User i is bit-identical in batches of 1, 7 and 1000, over several episodes."""
+    """User i is bit-identical in batches of 1, 7 and 1000, over several episodes; so is its truth.
+
+    Sums of 9 numbers or more are rounded by how they lie in memory: try slates of such a size too.
+    """
     slates = any_slates(make(1000, 0), n_steps_of(make))
     expected = play(make(1000, 0), slates, n_kept=7)
     for first, n_users in ((0, 7), (0, 1), (3, 1), (5, 2)):
@@ -53,6 +74,7 @@ def check_users_do_not_depend_on_the_batch(make: SimulatorMaker) -> None:
         alone = play(make(n_users, first), slates[:, users])
         claim = f"users {first}..{first + n_users - 1} must be the same alone as among 1000"
         assert_same_trace(alone, expected.users(users), claim)
+        _check_same_truth(make, slates[:4], users)
 
 
 def check_with_users_gives_the_same_simulator(make: SimulatorMaker) -> None:
@@ -124,6 +146,11 @@ def check_episode_ends(make: SimulatorMaker) -> None:
         step = simulator.step(shown)
         steps += 1
         over = np.zeros(_USERS, bool) if limit is None else steps >= limit
+        if limit is None and step.truncated.any():
+            raise AssertionError(
+                f"Problem.arguments must contain max_steps={steps[step.truncated][0]}: episodes "
+                "are truncated there, and `arguments` must say all it takes to make them again"
+            )
         assert not (step.terminated & step.truncated).any(), "an episode must not end both ways"
         assert_same_array(
             step.truncated, over & ~step.terminated, f"truncated (max_steps is {limit})"
@@ -248,6 +275,7 @@ def check_global_generators_are_left_alone(make: SimulatorMaker) -> None:
 
 
 SIMULATOR_CHECKS = (
+    check_nothing_is_nan,
     check_same_seed_same_episodes,
     check_seeds_differ,
     check_users_do_not_depend_on_the_batch,
@@ -262,6 +290,26 @@ SIMULATOR_CHECKS = (
     check_nothing_happens_before_reset,
     check_global_generators_are_left_alone,
 )
+
+
+def _check_same_truth(make: SimulatorMaker, slates: Ints, users: slice) -> None:
+    """Compare what is stated of some users after they were shown all `slates` but the last."""
+    together, alone = make(1000, 0), make(users.stop - users.start, users.start)
+    play(together, slates[:-1], n_kept=1)
+    play(alone, slates[:-1, users])
+    stated = truth_of(together, slates[-1])
+    for name, array in truth_of(alone, slates[-1, users]).items():
+        if name != "latent_state":
+            claim = f"users {users.start}..{users.stop - 1} alone as among 1000: {name}"
+            assert_same_array(array, stated[name][users], claim)
+
+
+def _check_no_nan(name: str, array: NDArray[Any]) -> None:
+    is_nan = np.isnan(array) if array.dtype.kind == "f" else np.zeros(0, bool)
+    assert not is_nan.any(), (
+        f"{name} must be numbers, got NaN for user {np.argwhere(is_nan)[0][0]}; where users are "
+        "made of blocks, look at the scores of the taste and at `adjust` of each block"
+    )
 
 
 def _check_inside(key: str, seen: NDArray[Any], space: Space) -> None:

@@ -36,6 +36,12 @@ class IgnoresTheSeed(UserSimulator):
         return super().reset(0)
 
 
+class AlwaysClicks(UserSimulator):
+    def step(self, slates: Ints) -> SimulatorStep:
+        step = super().step(slates)
+        return step._replace(responses=np.ones_like(step.responses), rewards=step.rewards * 0)
+
+
 class DependsOnTheBatch(UserSimulator):
     def reset(self, seed: int) -> Observations:
         return super().reset(seed + self.n_users)
@@ -58,6 +64,16 @@ class RewardsWithNan(UserSimulator):
     def step(self, slates: Ints) -> SimulatorStep:
         step = super().step(slates)
         return step._replace(rewards=step.rewards * np.nan)
+
+
+class ScoresNan(UserSimulator):
+    def choice_probabilities(self, slates: Ints) -> Floats:
+        return super().choice_probabilities(slates) * np.nan
+
+
+class HidesItsLimit(UserSimulator):
+    def __init__(self, problem: Any, n_users: int, first_user: int = 0) -> None:
+        super().__init__(replace(problem, max_steps=7, arguments={}), n_users, first_user)
 
 
 class EndsBothWays(UserSimulator):
@@ -145,6 +161,11 @@ class PromisesMore(UserSimulator):
         return 1.05 * super().expected_reward(slates)
 
 
+class StatesByBatch(UserSimulator):
+    def expected_reward(self, slates: Ints) -> Floats:
+        return (1.0 + 1e-15 * self.n_users) * super().expected_reward(slates)
+
+
 class MovesWhenAsked(UserSimulator):
     def outlook(self, users: Ints | None = None) -> Any:
         self._tick += 1
@@ -172,9 +193,14 @@ BROKEN: list[tuple[type[UserSimulator], Callable[[SimulatorMaker], None], str]] 
     (ForgetsTheSeed, simulators.check_same_seed_same_episodes, "same seed"),
     (IgnoresTheSeed, simulators.check_seeds_differ, "two seeds"),
     (DependsOnTheBatch, simulators.check_users_do_not_depend_on_the_batch, "among 1000"),
+    (StatesByBatch, simulators.check_users_do_not_depend_on_the_batch, "1000: expected_reward"),
     (SharesItsGenerator, simulators.check_with_users_gives_the_same_simulator, "disturb"),
     (SeesNan, simulators.check_observations_lie_in_their_spaces, "got nan"),
     (RewardsWithNan, simulators.check_outcomes_are_finite_and_shaped, "rewards must be finite"),
+    (SeesNan, simulators.check_nothing_is_nan, "topic_counts must be numbers, got NaN for user 0"),
+    (RewardsWithNan, simulators.check_nothing_is_nan, "rewards must be numbers"),
+    (ScoresNan, simulators.check_nothing_is_nan, "choice_probabilities must be numbers"),
+    (HidesItsLimit, simulators.check_episode_ends, "arguments must contain max_steps=7"),
     (EndsBothWays, simulators.check_episode_ends, "both ways"),
     (TakesBlankSlots, simulators.check_repeats_are_blank, "blank slot"),
     (LendsItsArrays, simulators.check_arrays_are_detached, "earlier arrays"),
@@ -191,6 +217,14 @@ BROKEN: list[tuple[type[UserSimulator], Callable[[SimulatorMaker], None], str]] 
     (ShowsTheBudget, truths.check_hidden_state_stays_hidden, "hidden state 'budget'"),
     (CountsWhatIsShown, truths.check_logs_rebuild_observations, "'topic_counts'"),
 ]
+
+
+def test_seeds_may_differ_in_what_is_seen_alone() -> None:
+    """As where an environment of another package responds to everything in the same way."""
+    problem = make_simulator("rlrec/InterestEvolution-v0", 1).problem
+    simulators.check_seeds_differ(
+        lambda n_users, first_user: AlwaysClicks(problem, n_users, first_user)
+    )
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,10 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             "max_steps": None,
         },
     ),
+    "return, long slates": (
+        "rlrec/UserReturn-v0",
+        {"n_items": 40, "slate_size": 12, "max_steps": 12},
+    ),
     "return, all dynamics off": (
         "rlrec/UserReturn-v0",
         {
