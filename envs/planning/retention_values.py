@@ -118,10 +118,10 @@ class Grid:
         most = float(np.abs(quality).max() * traits.sensitivity[0])
         reach = np.clip(most / max(1.0 - memory, 1e-2), 1.0, 12.0) + 1.0
         center = float(traits.set_point[0])
-        moods = np.linspace(center - reach, center + reach, 49)
+        lowest, highest = max(center - reach, -MOST_MOOD), min(center + reach, MOST_MOOD)
         logits = _LOGIT_OF_THE_END - (patience.base or 0.0) + patience.relief
         limit = max(logits, 1.0) / max(patience.fatigue_weight, 1e-3)
-        return cls(np.clip(moods, -MOST_MOOD, MOST_MOOD), np.linspace(0.0, limit, 25))
+        return cls(np.linspace(lowest, highest, 49), np.linspace(0.0, limit, 25))
 
     def corners(self, moods: Floats, fatigue: Floats | None = None) -> Corners:
         """Return the states around each place; `fatigue` None is 0, where two corners count."""

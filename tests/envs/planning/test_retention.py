@@ -204,6 +204,17 @@ def test_where_the_future_is_worth_nothing_it_shows_the_best_of_all_slates(choic
     np.testing.assert_allclose(users.expected_reward(slates), best, rtol=1e-9)
 
 
+@pytest.mark.parametrize("set_point", [-30.0, 0.0, 25.0, 30.0])
+def test_moods_of_the_grid_rise_evenly_also_where_moods_are_bounded(set_point: float) -> None:
+    users = make_simulator(
+        "rlrec/UserReturn-v0", 2, n_items=20, max_steps=3, satisfaction={"set_point": set_point}
+    )
+    moods = RetentionReference.fit(users, 2).values.grid.moods
+    np.testing.assert_allclose(np.diff(moods), (moods[-1] - moods[0]) / (len(moods) - 1))
+    assert -30.0 <= moods[0] <= set_point <= moods[-1] <= 30.0
+    assert moods[-1] - moods[0] >= 2.0
+
+
 def test_users_who_do_not_come_back_are_refused() -> None:
     with pytest.raises(TypeError, match="leave by TimeBudget"):
         RetentionReference.fit(make_simulator("rlrec/InterestEvolution-v0", 2, n_items=20))
