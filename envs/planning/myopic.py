@@ -3,8 +3,8 @@
 import numpy as np
 
 from rlrec.arrays import Ints
-from rlrec.envs.blocks.sameness import Sameness
 from rlrec.envs.blocks.choice import ChoiceWeights, FirstChoice
+from rlrec.envs.blocks.sameness import Sameness
 from rlrec.envs.blocks.scanning import (
     CascadeChoice,
     DependentClickChoice,

@@ -1,5 +1,7 @@
 """Planning with boredom: slates filled topic by topic, so that no topic is clicked too often."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
@@ -7,14 +9,17 @@ import numpy as np
 from rlrec.arrays import Bools, Floats, Ints
 from rlrec.envs.arguments import check_whole_number
 from rlrec.envs.blocks.boredom import Boredom
+from rlrec.envs.blocks.sameness import Sameness
 from rlrec.envs.blocks.scanning import PositionBasedChoice
 from rlrec.envs.blocks.visit_length import VisitLength
 from rlrec.envs.planning.oracle import Oracle, mean_return, users_of
+from rlrec.envs.planning.varied_slates import sameness_of
 from rlrec.envs.simulator import UserSimulator
 from rlrec.errors import ConfigError
 from rlrec.slates import top_slates
 
 _PRICES = (0.0, 1.0, 3.0, 10.0)  # that `BoredomPlanner.fit` tries
+_FULL = 1e9  # worth that a topic loses which has all the items it may have
 
 
 class Rule(Protocol):
@@ -36,6 +41,14 @@ class Filled(NamedTuple):
     """Shape (F, K)."""
     chances: Floats
     """Shape (F, K). P(clicked) of each slot."""
+    worth: Floats
+    """Shape (F,). What the rule said the items are worth, summed."""
+
+    def instead(self, others: "Filled", where: Bools) -> "Filled":
+        """Return these slates, and others where (F,) says so."""
+        slates = np.where(where[:, None], others.slates, self.slates)
+        chances = np.where(where[:, None], others.chances, self.chances)
+        return Filled(slates, chances, np.where(where, others.worth, self.worth))
 
 
 class Ranked(NamedTuple):
@@ -46,23 +59,28 @@ class Ranked(NamedTuple):
     relevance: Floats
     """Shape (F, T, K). P(clicked | looked at); -1 where a topic has no further item."""
 
-    def filled(self, examination: Floats, rule: Rule) -> Filled:
+    def filled(self, examination: Floats, rule: Rule, most: int | None = None) -> Filled:
         """Return slates filled from the slot most looked at, each with the item worth most.
 
         Args:
             examination: Shape (K,). P(looked at).
             rule: Says what items are worth.
+            most: Items of a topic, beyond which any other topic goes first; None for any number.
         """
         n_users, n_topics, size = self.items.shape
         rows = np.arange(n_users)
         used = np.zeros((n_users, n_topics, 1), np.int64)
         relevance = np.pad(self.relevance, ((0, 0), (0, 0), (0, 1)), constant_values=-1.0)
-        filled = Filled(np.empty((n_users, size), np.int64), np.empty((n_users, size)))
+        shape = (n_users, size)
+        filled = Filled(np.empty(shape, np.int64), np.empty(shape), np.zeros(n_users))
         for slot in np.argsort(-examination, kind="stable").tolist():
             now = np.take_along_axis(relevance, used, axis=2)[:, :, 0]
             chances = now * examination[slot]
-            topics = np.argmax(np.where(now < 0, -np.inf, rule.worth(chances)), axis=1)
+            worth = np.where(now < 0, -np.inf, rule.worth(chances))
+            is_full = used[:, :, 0] >= (size if most is None else most)
+            topics = np.argmax(np.where(is_full, worth - _FULL, worth), axis=1)
             place = (rows, topics)
+            filled.worth[:] += worth[place]
             filled.slates[:, slot] = self.items[rows, topics, used[rows, topics, 0]]
             filled.chances[:, slot] = chances[place]
             used[place] += 1
@@ -140,7 +158,9 @@ class BoredomPlanner(TopicFilling):
     the slate. So clicks that may bore have a price, and topics take turns. Near the end of a visit
     the price falls to 0 in proportion to the steps that boredom could still spoil. Which old clicks
     are pushed out by new ones is judged by the new ones to be expected, less a standard deviation.
-    It is a rule of one step, and a reference, not a proven optimum.
+    Where a slate would be too much of the same (`Sameness`), it is filled again with fewer items a
+    topic, and the better one is shown. It is a rule of one step, and a reference, not a proven
+    optimum.
 
     Args:
         price: Clicks that boredom costs, 0 or more.
@@ -182,13 +202,27 @@ class BoredomPlanner(TopicFilling):
         n_new = np.zeros(len(users), np.int64)
         for _ in range(2):  # first as if nothing were pushed out
             counts = boredom.counted_later(state, n_new)
-            risk = _Risk(counts, stays_bored, boredom.threshold)
-            rule = _Price(risk, price, self.crowding)
-            filled = ranked.filled(self._examination(), rule)
+            filled = self._better(
+                ranked, partial(self._rule, counts, stays_bored, boredom.threshold, price)
+            )
             spread = np.sqrt((filled.chances * (1.0 - filled.chances)).sum(axis=1))
             least = np.floor(filled.chances.sum(axis=1) - spread)
             n_new = np.maximum(least, 0.0).astype(np.int64)
         return filled
+
+    def _rule(self, counts: Ints, is_bored: Bools, threshold: int, price: Floats) -> "_Price":
+        return _Price(_Risk(counts, is_bored, threshold), price, self.crowding)
+
+    def _better(self, ranked: Ranked, make_rule: Callable[[], Rule]) -> Filled:
+        """Return slates by the rule, with fewer items a topic where that is worth more."""
+        simulator = self._bound()
+        free = ranked.filled(self._examination(), make_rule())
+        sameness, catalogue = sameness_of(simulator), simulator.catalogue
+        if sameness is None or catalogue is None:
+            return free
+        varied = ranked.filled(self._examination(), make_rule(), sameness.too_many - 1)
+        first, other = (_lowered(filled, sameness, catalogue.topics) for filled in (free, varied))
+        return first.instead(other, other.worth > first.worth)
 
     def _copy(self) -> Self:
         return type(self)(self.price, self.crowding)
@@ -253,6 +287,12 @@ class _Price:
 
     def add(self, topics: Ints, chances: Floats) -> None:
         self._risk.add(topics, chances)
+
+
+def _lowered(filled: Filled, sameness: Sameness, topics: Ints) -> Filled:
+    """Return slates with what being too much of the same leaves of them; `topics` are of items."""
+    left = np.where(sameness.is_alike(topics[filled.slates]), 1.0 / sameness.penalty, 1.0)
+    return Filled(filled.slates, filled.chances * left[:, None], filled.worth * left)
 
 
 def boredom_of(simulator: UserSimulator) -> Boredom:

@@ -99,7 +99,13 @@ ALIKE: dict[str, Any] = {"sameness": {"penalty": 5.0, "too_many": 2}}
     + [
         (
             "rlrec/ComposedUsers-v0",
-            {"n_items": 7, "n_topics": n_topics, "slate_size": 3, "choice": choice, "blocks": ALIKE},
+            {
+                "n_items": 7,
+                "n_topics": n_topics,
+                "slate_size": 3,
+                "choice": choice,
+                "blocks": ALIKE,
+            },
         )
         for choice in ("position_based", "cascade", "dependent_click")
         for n_topics in (2, 3)  # with two topics every slate is too much of the same

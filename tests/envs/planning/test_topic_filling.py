@@ -63,6 +63,15 @@ def test_without_price_and_crowding_planning_is_myopia() -> None:
     np.testing.assert_allclose(planned, myopic, rtol=1e-12)
 
 
+@pytest.mark.parametrize("penalty", [1.1, 10.0])
+def test_without_price_planning_knows_what_too_much_of_the_same_costs(penalty: float) -> None:
+    arguments: dict[str, Any] = {"n_items": 60, "n_topics": 4, "diversity_penalty": penalty}
+    simulator = played(BoredomPlanner(0.0, 0.0), **arguments, slope=10.0)
+    planned = simulator.expected_reward(act(BoredomPlanner(0.0, 0.0), simulator))
+    myopic = simulator.expected_reward(act(MyopicOracle(), simulator))
+    np.testing.assert_allclose(planned, myopic, rtol=1e-12)
+
+
 def test_in_the_last_step_boredom_has_no_price() -> None:
     for arguments in ({"n_steps": 9}, {"max_steps": 9}):
         simulator = played(BoredomPlanner(), n_played=8, **arguments)
