@@ -12,9 +12,10 @@ from rlrec.arrays import Bools, Floats, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import History, HistoryShape
 from rlrec.envs.arguments import check_whole_number, checked_slates
-from rlrec.envs.blocks.state import Outcome, State
+from rlrec.envs.blocks.state import State
+from rlrec.envs.user_model_checks import check_outcome, check_truth, check_user_model
 from rlrec.envs.users import Outlook, UserModel
-from rlrec.errors import ConfigError, TruthError, UserModelError
+from rlrec.errors import ConfigError, TruthError
 from rlrec.policy import SlatePolicy
 from rlrec.seeding import EpisodeDraws, UserStreams
 from rlrec.simulation import SimulatorStep, Space
@@ -54,6 +55,7 @@ class Problem:
     """Makes the planning reference of these users."""
 
     def __post_init__(self) -> None:
+        check_user_model(self.users)
         check_whole_number("slate_size", self.slate_size, 1, self.users.items.n_choices)
         if self.history is not None:
             check_whole_number("history_length", self.history.length, 1)
@@ -94,7 +96,8 @@ class UserSimulator:
         self.env_id = problem.env_id
         self.slate_size = problem.slate_size
         self.n_choices = problem.users.items.n_choices
-        self.response_channels: tuple[str, ...] = problem.users.channels
+        self.response_channels: tuple[str, ...] = tuple(problem.users.channels)
+        self._response_shape = (n_users, self.slate_size, len(self.response_channels))
         self.catalogue = problem.catalogue
         self.observation_spaces = _observation_spaces(problem)
         self._history = History(n_users, problem.history_shape)
@@ -199,7 +202,8 @@ class UserSimulator:
         blank = repeated_slots(slates) if has_repeats(slates, self.n_choices) else None
         shown = model.items.shown(state, slates)
         draws = streams.uniforms(self.n_users, model.n_step_draws, self._tick, _STEP)
-        outcome = _checked_outcome(model.respond(state, shown, blank, draws), self)
+        outcome = model.respond(state, shown, blank, draws)
+        check_outcome(outcome, type(model).__name__, self._response_shape)
         assert shown.items is not None  # a slate, not the whole catalogue
         self._history.record(shown.items, outcome.responses, shown.topics, outcome.cells)
         self._draw_offer(streams)
@@ -266,7 +270,7 @@ class UserSimulator:
         Raises:
             TruthError: The users' model does not state it.
         """
-        return self._truth("choice_probabilities", slates)
+        return self._truth("choice_probabilities", slates, (self.n_users, self.slate_size + 1))
 
     def expected_reward(self, slates: Ints) -> Floats:
         """Return the true expected reward of showing `slates` now, shape (B,).
@@ -274,7 +278,7 @@ class UserSimulator:
         Raises:
             TruthError: The users' model does not state it.
         """
-        return self._truth("expected_reward", slates)
+        return self._truth("expected_reward", slates, (self.n_users,))
 
     def outlook(self, users: Ints | None = None) -> Outlook:
         """Return the truth about everything on offer now, for some users or by default for all.
@@ -317,12 +321,12 @@ class UserSimulator:
             raise TruthError(f"{kind} does not state the truth: give it a method {name!r}")
         return method
 
-    def _truth(self, name: str, slates: Ints) -> Floats:
+    def _truth(self, name: str, slates: Ints, shape: tuple[int, ...]) -> Floats:
         self._running()
         slates = self._checked(slates)
         shown = self.problem.users.items.shown(self._state, slates)
-        stated: Floats = self._stated(name)(self._state, shown, repeated_slots(slates))
-        return stated
+        stated = self._stated(name)(self._state, shown, repeated_slots(slates))
+        return check_truth(stated, name, type(self.problem.users).__name__, shape)
 
     def _draw_offer(self, streams: UserStreams) -> None:
         items = self.problem.users.items
@@ -397,33 +401,3 @@ def _observation_spaces(problem: Problem) -> dict[str, Space]:
     if hasattr(users, "spaces"):
         spaces.update(users.spaces())
     return spaces
-
-
-def _checked_outcome(outcome: Outcome, simulator: UserSimulator) -> Outcome:
-    """Raise unless a user model returned what it must; the shapes cost nothing to look at."""
-    n_users, n_channels = simulator.n_users, len(simulator.response_channels)
-    rules = ((n_users, simulator.slate_size, n_channels), (n_users,), (n_users,))
-    kind = type(simulator.problem.users).__name__
-    try:
-        shapes = (outcome.responses.shape, outcome.rewards.shape, outcome.has_left.shape)
-        is_mask = outcome.has_left.dtype == np.bool_
-    except AttributeError:  # not an Outcome, or not of arrays
-        raise UserModelError(_no_outcome(kind, outcome)) from None
-    if not is_mask:
-        raise UserModelError(
-            f"`respond` of {kind} must return has_left of bool, got {outcome.has_left.dtype}"
-        )
-    if shapes != rules:
-        parts = zip(Outcome._fields[:3], shapes, rules, strict=True)
-        name, got, rule = next(part for part in parts if part[1] != part[2])
-        raise UserModelError(f"`respond` of {kind} must return {name} of shape {rule}, got {got}")
-    return outcome
-
-
-def _no_outcome(kind: str, outcome: object) -> str:
-    """Return what is wrong with what `respond` returned."""
-    rule = f"`respond` of {kind} must return an Outcome(responses, rewards, has_left) of arrays"
-    if not isinstance(outcome, Outcome):
-        return f"{rule} (from rlrec.envs.blocks), got {type(outcome).__name__}"
-    name = next(n for n in Outcome._fields[:3] if not isinstance(getattr(outcome, n), np.ndarray))
-    return f"{rule}, got {name} of type {type(getattr(outcome, name)).__name__}"

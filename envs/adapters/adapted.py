@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rlrec.arrays import Bools, Floats, Floats32, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import HISTORY_KEYS, History, HistoryShape
+from rlrec.envs.adapters.reaction_checks import check_finite, check_seen
 from rlrec.envs.arguments import check_whole_number, checked_slates
 from rlrec.errors import ConfigError, TruthError
 from rlrec.simulation import SimulatorStep, Space
@@ -71,6 +72,12 @@ class ForeignWorld:
         check_whole_number("history_length", self.history_length, 1)
         if self.max_steps is not None:
             check_whole_number("max_steps", self.max_steps, 1)
+        is_whole = self.catalogue is not None and "candidates" not in self.seen_spaces
+        if is_whole and self.catalogue.n_items < self.n_choices:  # type: ignore[union-attr]
+            raise ConfigError(
+                f"the catalogue must have an item for each of the {self.n_choices} choices of "
+                f"{self.env_id}, got {self.catalogue.n_items}"  # type: ignore[union-attr]
+            )
 
     @property
     def history_shape(self) -> HistoryShape:
@@ -186,9 +193,10 @@ class AdaptedUsers:
             for copied, slate, absent in zip(self._copies, slates, blank, strict=True)
         ]
         responses = np.stack([reaction.responses for reaction in reactions])
+        check_finite("a response", responses, self.env_id)
         responses[blank] = 0.0  # nobody can respond to a blank slot, whatever was told
-        for key, array in self._seen.items():
-            array[:] = [reaction.seen[key] for reaction in reactions]
+        for user, reaction in enumerate(reactions):
+            self._see(user, reaction.seen)
         self._history.record(items, responses, self._topics_of(items))
         self._steps += 1
         terminated = np.array([reaction.terminated for reaction in reactions])
@@ -199,6 +207,7 @@ class AdaptedUsers:
         if finished.size:
             self._begin(finished)
         rewards = np.array([reaction.reward for reaction in reactions], np.float64)
+        check_finite("a reward", rewards, self.env_id)
         return SimulatorStep(
             self._observe(),
             responses,
@@ -209,6 +218,14 @@ class AdaptedUsers:
             final,
             blank.sum(axis=1),
         )
+
+    def close(self) -> None:
+        """Close every user's copy of the environment; `reset` makes new ones."""
+        for copied in self._copies:
+            close = getattr(copied, "close", None)  # a `ForeignCopy` need not have it
+            if close is not None:
+                close()
+        self._copies, self._seed = [], None
 
     def snapshot(self) -> "AdaptedSnapshot":
         """Return all that is needed to go on from here, detached from later steps.
@@ -265,8 +282,12 @@ class AdaptedUsers:
         self._history.clear(users)
         for user in users.tolist():
             own = _seed_of(seed, self.first_user + user, int(self._episodes[user]))
-            for key, value in self._copies[user].begin(own).items():
-                self._seen[key][user] = value
+            self._see(user, self._copies[user].begin(own))
+
+    def _see(self, user: int, seen: Seen) -> None:
+        check_seen(seen, self.world.seen_spaces, self.env_id)
+        for key, value in seen.items():
+            self._seen[key][user] = value
 
     def _observe(self, users: Ints | slice = slice(None)) -> dict[str, NDArray[Any]]:
         seen = {key: np.array(array[users]) for key, array in self._seen.items()}

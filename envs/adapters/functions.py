@@ -14,6 +14,7 @@ from rlrec.envs.arguments import check_whole_number
 from rlrec.envs.blocks.state import Outcome, Shown, State, put
 from rlrec.envs.items import CatalogueItems, FreshDocuments, ItemQuality, Items
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
+from rlrec.envs.user_model_checks import check_channels
 from rlrec.errors import UnknownNameError, UserModelError, nearest_hint
 from rlrec.simulation import Space
 
@@ -83,12 +84,16 @@ def users_from_function(
         card: What is assumed.
 
     Raises:
-        ConfigError: An argument is out of range, or `start` returns something else than it must.
+        ConfigError: An argument is out of range.
+        UserModelError: A function is none, or returns something else than it must; or `channels`
+            are no names.
         UnknownNameError: `observed` names a key that is not ours, or a state that is not there.
 
     Stability: experimental.
     """
     check_whole_number("n_initial_draws", n_initial_draws, 0)
+    _check_functions(respond, start, choice_probabilities, expected_reward)
+    check_channels(channels, env_id)
     n_draws = slate_size if n_step_draws is None else n_step_draws
     check_whole_number("n_step_draws", n_draws, 0)
     catalogue = _catalogue_of(items)
@@ -152,13 +157,18 @@ class FunctionUsers:
         """Let all users respond to what is shown and change their state."""
         assert shown.items is not None  # a slate, not the whole catalogue
         told = self._respond(state, shown.items, draws)
-        responses = np.asarray(told.responses if isinstance(told, Outcome) else told, np.float32)
-        channels = self._channels_of(responses, shown.items.shape)
+        if isinstance(told, tuple) and not isinstance(told, Outcome):
+            raise UserModelError(
+                "`respond` must return an array of responses or an Outcome(responses, rewards, "
+                f"has_left) from rlrec.envs.blocks, got a plain tuple of {len(told)}"
+            )
+        given = told.responses if isinstance(told, Outcome) else told
+        channels = self._channels_of(_as_numbers(given, "responses", np.float32), shown.items.shape)
         if blank is not None:
             channels[blank] = 0.0
         if isinstance(told, Outcome):
-            rewards = np.array(told.rewards, np.float64)
-            return Outcome(channels, rewards, np.array(told.has_left, bool))
+            rewards = _as_numbers(told.rewards, "rewards", np.float64)
+            return Outcome(channels, rewards, np.array(told.has_left))
         earned = channels[:, :, 0].sum(axis=-1, dtype=np.float64)
         return Outcome(channels, earned, np.zeros(len(earned), bool))
 
@@ -174,7 +184,13 @@ class FunctionUsers:
         }
 
     def _begun(self, n_users: int, draws: Floats) -> State:
-        begun = {key: np.asarray(values) for key, values in self._start(n_users, draws).items()}
+        started = self._start(n_users, draws)
+        if not isinstance(started, dict):
+            raise UserModelError(
+                f"`start` must return a dict of arrays, the users' state, got "
+                f"{type(started).__name__}"
+            )
+        begun = {key: np.asarray(values) for key, values in started.items()}
         for key, values in begun.items():
             if values.shape[:1] != (n_users,):
                 raise UserModelError(
@@ -206,6 +222,24 @@ class FunctionUsers:
                 raise UnknownNameError(f"the state has no {name!r}.{nearest_hint(name, begun)}")
             spaces[key] = Space(_rows(begun[name]).shape[1:], np.float32, -LARGE, LARGE)
         return spaces
+
+
+def _as_numbers(values: Any, name: str, dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    """Return an array of the caller's own."""
+    try:
+        with np.errstate(over="ignore"):  # what becomes infinite is refused afterwards
+            return np.array(values, dtype)
+    except (TypeError, ValueError) as error:
+        raise UserModelError(f"`respond` must return {name} as numbers: {error}") from error
+
+
+def _check_functions(respond: object, start: object, *truths: object) -> None:
+    for name, function in (("respond", respond), ("start", start)):
+        if not callable(function):
+            raise UserModelError(f"{name} must be a function, got {function!r}")
+    for truth in truths:
+        if truth is not None and not callable(truth):
+            raise UserModelError(f"a truth must be a function of state and slates, got {truth!r}")
 
 
 def _rows(values: NDArray[Any]) -> NDArray[Any]:

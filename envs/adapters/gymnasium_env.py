@@ -23,6 +23,8 @@ from rlrec.envs.adapters.adapted import (
     plain_catalogue,
 )
 from rlrec.envs.adapters.own_chance import OwnChance
+from rlrec.envs.adapters.reaction_checks import as_reward, check_finite, check_seen, unpacked
+from rlrec.envs.user_model_checks import check_channels
 from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
 from rlrec.simulation import Space
 
@@ -93,20 +95,33 @@ def adapt_gymnasium(
 
     Stability: experimental.
     """
+    check_channels(channels, env_id or "the environment")
     with OwnChance():
-        sample = make_env()
+        sample = _made(make_env)
         reading = _Reading.of(sample.observation_space, keys or {}, rest, responses, len(channels))
         action = _Action.of(sample.action_space)
-        _try(sample, reading, action)
-        sample.close()
+    spec = sample.spec
+    env_id = env_id or (type(sample.unwrapped).__name__ if spec is None else spec.id)
+    _try(_Copy(sample, reading, action, env_id), reading, action)
+
+    def make_copy() -> _Copy:
+        chance = OwnChance()
+        with chance:
+            env = make_env()
+        if env is sample:
+            raise ConfigError(
+                f"make_env must make a new {env_id} for each user, got the same object twice: "
+                "make it inside of the function"
+            )
+        return _Copy(env, reading, action, env_id, chance)
+
     if catalogue is None and "candidates" in reading.seen_spaces:
         raise ConfigError("candidates are items of a catalogue: give `catalogue`")
     if catalogue is None and "candidate_features" not in reading.seen_spaces:
         catalogue = plain_catalogue(action.n_choices)
-    spec = sample.spec
     world = ForeignWorld(
-        make_copy=lambda: _Copy(make_env, reading, action),
-        env_id=env_id or (type(sample.unwrapped).__name__ if spec is None else spec.id),
+        make_copy=make_copy,
+        env_id=env_id,
         arguments=arguments or ({} if spec is None else _ready_for_json(spec.kwargs)),
         slate_size=action.slate_size,
         n_choices=action.n_choices,
@@ -194,8 +209,12 @@ class _Reading(NamedTuple):
         self, observation: Any, reward: float, info: dict[str, Any], size: int
     ) -> Floats32:
         """Return what came back, (K, R)."""
-        told = np.asarray(self._told(observation, reward, info, size), np.float32)
+        given = self._told(observation, reward, info, size)
         expected = (size, self.n_channels)
+        try:
+            told = np.asarray(given, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"responses must be numbers, got {given!r}: {error}") from error
         if told.size != size * self.n_channels:
             raise ConfigError(
                 f"responses must have shape {expected} (slots, channels), got {told.shape}; name "
@@ -248,36 +267,66 @@ class _Copy:
     """One user's copy of the environment."""
 
     def __init__(
-        self, make_env: Callable[[], gym.Env[Any, Any]], reading: _Reading, action: _Action
+        self,
+        env: gym.Env[Any, Any],
+        reading: _Reading,
+        action: _Action,
+        env_id: str,
+        chance: OwnChance | None = None,
     ) -> None:
-        self._reading, self._action = reading, action
-        self._chance = OwnChance()
-        with self._chance:
-            self._env = make_env()
+        self._env, self._reading, self._action, self._env_id = env, reading, action, env_id
+        self._chance = OwnChance() if chance is None else chance
 
     def begin(self, seed: int) -> Seen:
         self._chance.reseed(seed)
         with self._chance:
-            observation, _ = self._env.reset(seed=seed)
+            told = self._env.reset(seed=seed)
+        observation, _ = unpacked(told, ("observation", "info"), "reset", self._env_id)
         return self._reading.seen(observation)
 
     def show(self, slate: Ints, blank: Bools) -> Reaction:
         with self._chance:
-            observation, reward, terminated, truncated, info = self._env.step(
-                self._action.said(slate)
-            )
-        responses = self._reading.responses_in(observation, float(reward), info, len(slate))
+            told = self._env.step(self._action.said(slate))
+        observation, given, terminated, truncated, info = unpacked(
+            told, _STEP_PARTS, "step", self._env_id
+        )
+        reward = as_reward(given, self._env_id)
+        responses = self._reading.responses_in(observation, reward, info, len(slate))
         seen = self._reading.seen(observation)
-        return Reaction(seen, responses, float(reward), bool(terminated), bool(truncated))
+        return Reaction(seen, responses, reward, bool(terminated), bool(truncated))
+
+    def close(self) -> None:
+        self._env.close()
 
 
-def _try(env: gym.Env[Any, Any], reading: _Reading, action: _Action) -> None:
-    """Play one step, so that what cannot be read is told at once."""
-    env.reset(seed=0)
+_STEP_PARTS = ("observation", "reward", "terminated", "truncated", "info")
+
+
+def _made(make_env: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
+    """Return a first environment."""
+    if not callable(make_env):
+        named = f"gym.make({make_env!r})" if isinstance(make_env, str) else "MyEnv()"
+        raise ConfigError(
+            f"make_env must be a function that makes one environment, such as `lambda: {named}`, "
+            f"got {make_env!r}"
+        )
+    env = make_env()
+    if not isinstance(env, gym.Env):
+        raise ConfigError(f"make_env must make a gymnasium.Env, got {type(env).__name__}")
+    return env
+
+
+def _try(copied: _Copy, reading: _Reading, action: _Action) -> None:
+    """Play one step and close, so that what cannot be read is told at once."""
     slate = np.arange(action.slate_size) % action.n_choices
-    observation, reward, _, _, info = env.step(action.said(slate))
-    reading.seen(observation)
-    reading.responses_in(observation, float(reward), info, action.slate_size)
+    env_id = copied._env_id
+    try:
+        check_seen(copied.begin(0), reading.seen_spaces, env_id)
+        reaction = copied.show(slate, np.zeros(len(slate), bool))
+        check_seen(reaction.seen, reading.seen_spaces, env_id)
+        check_finite("a response", reaction.responses, env_id)
+    finally:
+        copied.close()
 
 
 def _ready_for_json(values: dict[str, Any]) -> dict[str, Any]:

@@ -32,9 +32,13 @@ def check_nothing_is_nan(make: SimulatorMaker) -> None:
     It comes first: NaN differs from itself, and would be taken for a broken replay.
     """
     simulator = make(_USERS, 0)
-    seen: dict[str, Any] = simulator.reset(SEED)
+    seen: dict[str, Any] = dict(simulator.reset(SEED))
     for shown in any_slates(simulator, n_steps_of(make, 1)):
-        for key, array in {**seen, **truth_of(simulator, shown)}.items():
+        truth = truth_of(simulator, shown)
+        told = {
+            key: truth[key] for key in ("choice_probabilities", "expected_reward") if key in truth
+        }
+        for key, array in (seen | told).items():
             _check_no_nan(key, array)
         step = simulator.step(shown)
         seen = {**step.observations, "responses": step.responses, "rewards": step.rewards}
@@ -55,9 +59,12 @@ def check_seeds_differ(make: SimulatorMaker) -> None:
     simulator = make(_USERS, 0)
     slates = any_slates(simulator, n_steps_of(make, 1))
     one, other = play(simulator, slates, SEED), play(simulator, slates, SEED + 1)
-    pairs = [(one.responses, other.responses), (one.rewards, other.rewards)]
+    pairs: list[tuple[NDArray[Any], NDArray[Any]]] = [
+        (one.responses, other.responses),
+        (one.rewards, other.rewards),
+    ]
     pairs += [(array, other.observations[key]) for key, array in one.observations.items()]
-    assert any((first != second).any() for first, second in pairs), (
+    assert any(np.any(first != second) for first, second in pairs), (
         "two seeds must not give the same observations, responses and rewards"
     )
 
@@ -146,12 +153,12 @@ def check_episode_ends(make: SimulatorMaker) -> None:
         step = simulator.step(shown)
         steps += 1
         over = np.zeros(_USERS, bool) if limit is None else steps >= limit
+        assert not (step.terminated & step.truncated).any(), "an episode must not end both ways"
         if limit is None and step.truncated.any():
             raise AssertionError(
                 f"Problem.arguments must contain max_steps={steps[step.truncated][0]}: episodes "
                 "are truncated there, and `arguments` must say all it takes to make them again"
             )
-        assert not (step.terminated & step.truncated).any(), "an episode must not end both ways"
         assert_same_array(
             step.truncated, over & ~step.terminated, f"truncated (max_steps is {limit})"
         )

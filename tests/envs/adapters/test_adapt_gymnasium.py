@@ -16,8 +16,15 @@ from rlrec.data import InteractionLog
 from rlrec.data.catalogue import Catalogue
 from rlrec.envs import SlateEnv, SlateVectorEnv
 from rlrec.envs.adapters import AdaptedUsers, adapt_gymnasium
+from rlrec.envs.adapters.adapted import plain_catalogue
 from rlrec.envs.sb3 import SlateVecEnv
-from rlrec.errors import ConfigError, ModelFileError, TruthError, UnknownNameError
+from rlrec.errors import (
+    ConfigError,
+    ModelFileError,
+    TruthError,
+    UnknownNameError,
+    UserModelError,
+)
 from rlrec.evaluation import rollout
 from rlrec.policy import RandomPolicy
 from rlrec.simulation import SteppedSimulator, simulator_of
@@ -251,6 +258,105 @@ def test_what_cannot_be_read_is_refused(make: Any, arguments: Any, error: Any, w
         return
     with pytest.raises(error, match=words):
         adapt_gymnasium(make, 2, **arguments)
+
+
+class Wrong(Boring):
+    """Goes wrong in one way, after `good` steps."""
+
+    def __init__(self, what: str, good: int = 0) -> None:
+        super().__init__()
+        self.what, self.good = what, good
+
+    def step(self, action: Any) -> Any:
+        seen, reward, terminated, truncated, info = super().step(action)
+        self.good -= 1
+        if self.good >= 0:
+            return seen, reward, terminated, truncated, info
+        if self.what == "four values":
+            return seen, reward, terminated, info
+        parts = {"NaN seen": ("hist", np.full(N_TOPICS, np.nan)), "longer": ("hist", np.zeros(7))}
+        seen.update([parts[self.what]] if self.what in parts else [])
+        told = {"NaN response": [np.nan, 0, 0], "words": ["a", "b", "c"]}
+        info["clicks"] = told.get(self.what, info["clicks"])
+        rewards = {"NaN": np.nan, "None": None, "two": np.ones(2), "word": "1"}
+        return seen, rewards.get(self.what, reward), terminated, truncated, info
+
+
+WRONG = [
+    ("NaN seen", "observation 'context' of Wrong must be finite"),
+    ("longer", r"'context'.*declares, \(4,\), got \(7,\)"),
+    ("NaN response", "response of Wrong must be finite"),
+    ("words", "responses must be numbers"),
+    ("NaN", "reward of Wrong must be finite, got nan"),
+    ("None", "reward of Wrong must be one number a step, got None"),
+    ("two", "one number a step"),
+    ("word", "one number a step, got '1'"),
+    ("four values", r"`step` of Wrong must return \(.*info\), as in Gymnasium, got 4 values"),
+]
+
+
+@pytest.mark.parametrize(("what", "words"), WRONG)
+def test_what_is_wrong_from_the_first_step_on_is_told_at_once(what: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        adapt_gymnasium(lambda: Wrong(what), 2)
+
+
+@pytest.mark.parametrize(("what", "words"), WRONG)
+def test_what_goes_wrong_later_is_told_then(what: str, words: str) -> None:
+    simulator = adapt_gymnasium(lambda: Wrong(what, good=2), 2)
+    simulator.reset(0)
+    slates: Ints = np.tile([0, 1, 2], (2, 1))
+    simulator.step(slates)
+    simulator.step(slates)
+    with pytest.raises(ConfigError, match=words):
+        simulator.step(slates)
+
+
+def test_every_user_needs_an_environment_of_its_own() -> None:
+    shared = Boring()
+    with pytest.raises(ConfigError, match="a new Boring for each user"):
+        adapt_gymnasium(lambda: shared, 2).reset(0)
+
+
+def test_the_catalogue_must_have_all_items() -> None:
+    with pytest.raises(ConfigError, match="each of the 12 choices of Boring, got 5"):
+        users(catalogue=plain_catalogue(5))
+
+
+@pytest.mark.parametrize("channels", [(), "click"])
+def test_channels_must_be_names(channels: Any) -> None:
+    with pytest.raises(UserModelError, match="channels of the environment must be names"):
+        users(channels=channels)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        ("CartPole-v1", r"lambda: gym.make\('CartPole-v1'\)`, got 'CartPole-v1'"),
+        (Boring(), "function that makes one environment"),
+        (lambda: 3, "gymnasium.Env, got int"),
+    ],
+)
+def test_an_environment_is_given_as_a_function(make: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        adapt_gymnasium(make, 2)
+
+
+def test_closing_closes_every_copy_and_reset_makes_new_ones() -> None:
+    closed = []
+
+    class Closing(Boring):
+        def close(self) -> None:
+            closed.append(self)
+
+    simulator = adapt_gymnasium(Closing, 3)
+    first = simulator.reset(0)
+    closed.clear()
+    simulator.close()
+    assert len(closed) == 3 and len({id(env) for env in closed}) == 3
+    with pytest.raises(RuntimeError, match="reset"):
+        simulator.observe()
+    np.testing.assert_array_equal(simulator.reset(0)["context"], first["context"])
 
 
 class WithCandidates(Boring):

@@ -136,6 +136,72 @@ def test_a_function_that_returns_something_else_is_told_what_it_must_return() ->
         simulator.step(np.tile([0, 1, 2], (20, 1)))
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"channels": ()}, "channels of users_from_function must be names"),
+        ({"channels": "click"}, "got 'click'"),
+        ({"expected_reward": 0.5}, "a truth must be a function"),
+    ],
+)
+def test_channels_are_names_and_truths_functions(changed: Any, words: str) -> None:
+    with pytest.raises(UserModelError, match=words):
+        users(**changed)
+
+
+def told(answer: Any) -> None:
+    """Let five users of two slots return an answer."""
+    made = users_from_function(
+        lambda state, slates, draws: answer,
+        lambda n, draws: {"x": np.zeros(n)},
+        5,
+        items=9,
+        slate_size=2,
+    )
+    made.reset(0)
+    made.step(np.tile([0, 1], (5, 1)))
+
+
+CLICKS = np.zeros((5, 2, 1), np.float32)
+NOT_BOOL: Any = np.zeros(5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((CLICKS, np.zeros(5), np.zeros(5, bool)), "or an Outcome.*got a plain tuple of 3"),
+        (Outcome(CLICKS, np.zeros(5), NOT_BOOL), "has_left of bool, got float64"),
+        (Outcome(CLICKS, np.full(5, np.nan), np.zeros(5, bool)), "finite rewards, got nan"),
+        (np.full((5, 2), np.nan), "finite rewards, got nan"),
+        (np.full((5, 2), 1e300), "finite rewards, got inf"),
+        (np.full((5, 2), "a"), "responses as numbers"),
+        (None, "responses as numbers|shape"),
+    ],
+)
+def test_what_respond_returns_is_checked(answer: Any, words: str) -> None:
+    with pytest.raises(UserModelError, match=words):
+        told(answer)
+
+
+@pytest.mark.parametrize("begun", [None, [np.zeros(1)]])
+def test_start_must_return_a_dict(begun: Any) -> None:
+    with pytest.raises(UserModelError, match="`start` must return a dict of arrays"):
+        users_from_function(clicks, lambda n, draws: begun, 5, items=9, slate_size=2)
+
+
+@pytest.mark.parametrize("functions", [(None, start), (respond, None)])
+def test_both_functions_must_be_given(functions: Any) -> None:
+    with pytest.raises(UserModelError, match="must be a function, got None"):
+        users_from_function(functions[0], functions[1], 5, items=9, slate_size=2)
+
+
+def test_a_truth_must_have_its_shape() -> None:
+    simulator = users(5, choice_probabilities=lambda state, slates: np.zeros((len(slates), 3)))
+    simulator.reset(0)
+    with pytest.raises(UserModelError, match=r"of shape \(5, 4\), got \(5, 3\)"):
+        simulator.choice_probabilities(np.tile([0, 1, 2], (5, 1)))
+
+
 def test_they_are_logged_rolled_out_and_learned_with_all_faces() -> None:
     simulator = users(30)
     log = InteractionLog.record(RandomPolicy(N_ITEMS, SLATE), simulator, 500, seed=1)
