@@ -13,6 +13,7 @@ from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import History, HistoryShape
 from rlrec.envs.arguments import check_whole_number, checked_slates
 from rlrec.envs.blocks.state import State
+from rlrec.envs.origin import Origin, check_origin, origin_of
 from rlrec.envs.user_model_checks import check_outcome, check_truth, check_user_model
 from rlrec.envs.users import Outlook, UserModel
 from rlrec.errors import ConfigError, TruthError
@@ -236,14 +237,16 @@ class UserSimulator:
             copy.deepcopy(self._state),
             self._history.observe(),
             self.first_user,
+            origin_of(self),
         )
 
     def restore(self, snapshot: "Snapshot") -> Observations:
         """Go back to a snapshot and return the observations of that moment.
 
         Raises:
-            ConfigError: The snapshot is one of other users.
+            ConfigError: The snapshot is one of other users, or of another environment.
         """
+        check_origin(snapshot, Snapshot, self)
         if (snapshot.n_users, snapshot.first_user) != (self.n_users, self.first_user):
             raise ConfigError(
                 f"a snapshot of {snapshot.n_users} users from user {snapshot.first_user} on cannot "
@@ -370,6 +373,8 @@ class Snapshot(NamedTuple):
     state: State
     history: dict[str, NDArray[Any]]
     first_user: int = 0
+    origin: Origin | None = None
+    """What it is a moment of; None where that was checked before."""
 
     @property
     def n_users(self) -> int:

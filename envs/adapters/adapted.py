@@ -13,6 +13,7 @@ from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import HISTORY_KEYS, History, HistoryShape
 from rlrec.envs.adapters.reaction_checks import check_finite, check_seen
 from rlrec.envs.arguments import check_whole_number, checked_slates
+from rlrec.envs.origin import Origin, check_origin, origin_of
 from rlrec.errors import ConfigError, TruthError
 from rlrec.simulation import SimulatorStep, Space
 from rlrec.slates import repeated_slots
@@ -241,14 +242,16 @@ class AdaptedUsers:
             {key: array.copy() for key, array in self._seen.items()},
             self._history.observe(),
             self.first_user,
+            origin_of(self),
         )
 
     def restore(self, snapshot: "AdaptedSnapshot") -> Observations:
         """Go back to a snapshot and return the observations of that moment.
 
         Raises:
-            ConfigError: The snapshot is one of other users.
+            ConfigError: The snapshot is one of other users, or of another environment.
         """
+        check_origin(snapshot, AdaptedSnapshot, self)
         users = (len(snapshot.episodes), snapshot.first_user)
         if users != (self.n_users, self.first_user):
             raise ConfigError(
@@ -332,6 +335,7 @@ class AdaptedSnapshot(NamedTuple):
     seen: dict[str, NDArray[Any]]
     history: dict[str, NDArray[Any]]
     first_user: int
+    origin: Origin
 
 
 def plain_catalogue(n_items: int) -> Catalogue:

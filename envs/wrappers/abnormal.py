@@ -9,8 +9,9 @@ from rlrec.arrays import Bools, Floats, Floats32, Ints
 from rlrec.data.history import History
 from rlrec.envs.arguments import checked_slates
 from rlrec.envs.history_shape import history_shape_of
+from rlrec.envs.wrappers.setting_checks import check_number
 from rlrec.envs.wrappers.wrapper import SimulatorWrapper
-from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
+from rlrec.errors import UnknownNameError, nearest_hint
 from rlrec.simulation import SimulatorStep, SteppedSimulator
 from rlrec.slates import repeated_slots
 
@@ -47,14 +48,12 @@ class AbnormalUsers(SimulatorWrapper):
         kind: str = "random",
         click_reward: float = 1.0,
     ) -> None:
-        if not 0 <= share <= 1:
-            raise ConfigError(f"share must lie in 0..1, got {share!r}")
+        check_number("share", share, 0.0, 1.0)
         if kind not in KINDS:
             raise UnknownNameError(
-                f"no abnormal users are called {kind!r}.{nearest_hint(kind, KINDS)}"
+                f"no abnormal users are called {kind!r}.{nearest_hint(str(kind), KINDS)}"
             )
-        if not np.isfinite(click_reward):
-            raise ConfigError(f"click_reward must be finite, got {click_reward!r}")
+        check_number("click_reward", click_reward)
         super().__init__(wrapped)
         self.share, self.kind, self.click_reward = share, kind, click_reward
         self._history = History(self.n_users, history_shape_of(wrapped))

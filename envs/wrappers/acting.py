@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rlrec.arrays import Ints, Observations
 from rlrec.envs.wrappers.actions import SlateActions
+from rlrec.errors import ConfigError
 from rlrec.simulation import SteppedSimulator, simulator_of
 
 
@@ -72,11 +73,24 @@ def with_actions(env: Any, actions: SlateActions) -> Any:
 
     Returns:
         A wrapper of the same family.
+
+    Raises:
+        ConfigError: `env` is no face, or `actions` do not say how they become slates.
     """
+    if not all(hasattr(actions, name) for name in ("space", "slates", "reads_offer")):
+        raise ConfigError(
+            "actions must say how they become slates, such as NearestItems(simulator), TopScores "
+            f"or SingleItem, got {actions!r}"
+        )
     if isinstance(env, VectorEnv):
         return ActingVectorEnv(env, actions)
     if isinstance(env, gym.Env):
         return ActingEnv(env, actions)
+    if not hasattr(env, "step_async"):
+        raise ConfigError(
+            "with_actions takes a face, such as rlrec.make_users(...) or gym.make(...), got "
+            f"{type(env).__name__}"
+        )
     from rlrec.envs.wrappers.acting_sb3 import ActingVecEnv  # imports torch
 
     return ActingVecEnv(env, actions)

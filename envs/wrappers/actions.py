@@ -7,6 +7,7 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from rlrec.arrays import Floats, Ints, Observations
+from rlrec.envs.wrappers.setting_checks import check_above_zero, check_is_simulator
 from rlrec.errors import ConfigError, SlateError
 from rlrec.simulation import Simulator
 from rlrec.slates import top_slates
@@ -73,8 +74,8 @@ class NearestItems:
     ) -> None:
         if distance not in DISTANCES:
             raise ConfigError(f"distance must be one of {DISTANCES}, got {distance!r}")
-        if not 0 < bound < np.inf:
-            raise ConfigError(f"bound must be above 0, got {bound!r}")
+        check_is_simulator(simulator, "NearestItems")
+        check_above_zero("bound", bound)
         self._vectors = _vectors_of(simulator, vectors)
         self._has_candidates = "candidates" in simulator.observation_spaces
         self.reads_offer = self._vectors is None or self._has_candidates
@@ -122,8 +123,8 @@ class TopScores:
     reads_offer = False
 
     def __init__(self, simulator: Simulator, bound: float = 1.0) -> None:
-        if not 0 < bound < np.inf:
-            raise ConfigError(f"bound must be above 0, got {bound!r}")
+        check_is_simulator(simulator, "TopScores")
+        check_above_zero("bound", bound)
         self._slate_size = simulator.slate_size
         self.space = spaces.Box(-bound, bound, (simulator.n_choices,), np.float32)
 
@@ -145,6 +146,7 @@ class SingleItem:
     reads_offer = False
 
     def __init__(self, simulator: Simulator) -> None:
+        check_is_simulator(simulator, "SingleItem")
         if simulator.slate_size != 1:
             raise ConfigError(
                 f"single items need slates of one, got slates of {simulator.slate_size}; most "
@@ -169,7 +171,10 @@ def _vectors_of(simulator: Simulator, vectors: ArrayLike | None) -> Floats | Non
         if catalogue is None or catalogue.features.shape[-1] == 0:
             raise ConfigError("nothing is known of the items: give `vectors` of shape (N, D)")
         vectors = catalogue.features
-    known = np.asarray(vectors, np.float64)
+    try:
+        known = np.asarray(vectors, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"vectors must be numbers, of shape (N, D): {error}") from error
     n_items = simulator.n_choices if catalogue is None else catalogue.n_items
     if known.ndim != 2 or len(known) != n_items or not np.isfinite(known).all():
         raise ConfigError(

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints
 from rlrec.envs.blocks.priors import standard_normals
+from rlrec.envs.wrappers.setting_checks import check_number
 from rlrec.envs.wrappers.wrapper import SimulatorWrapper
 from rlrec.errors import ConfigError
 from rlrec.simulation import Space, SteppedSimulator
 
 _KEYS = ("user", "context", "candidate_features")
 _LARGE = float(np.finfo(np.float32).max)
+_MOST_NOISE = 1e30  # far more, and what is seen would be infinite
 
 
 class _WorseFeatures(SimulatorWrapper):
@@ -28,7 +30,7 @@ class _WorseFeatures(SimulatorWrapper):
     def __init__(self, wrapped: SteppedSimulator, keys: Sequence[str] | None) -> None:
         super().__init__(wrapped)
         known = tuple(key for key in _KEYS if key in wrapped.observation_spaces)
-        if isinstance(keys, str):
+        if keys is not None and not isinstance(keys, list | tuple):
             raise ConfigError(f"keys must be a list of observation keys, got {keys!r}")
         self.keys = known if keys is None else tuple(keys)
         wrong = [key for key in self.keys if key not in known]
@@ -71,7 +73,7 @@ class FeatureNoise(_WorseFeatures):
 
     Args:
         wrapped: The simulator.
-        sd: Standard deviation in the unit of the features, 0 or more; 0 changes nothing.
+        sd: Standard deviation in the unit of the features, 0 to 1e30; 0 changes nothing.
         keys: Among `user`, `context` and `candidate_features`; by default all that are observed.
 
     Raises:
@@ -81,8 +83,7 @@ class FeatureNoise(_WorseFeatures):
     def __init__(
         self, wrapped: SteppedSimulator, sd: float, keys: Sequence[str] | None = None
     ) -> None:
-        if not 0 <= sd < np.inf:
-            raise ConfigError(f"sd must be a number of 0 or more, got {sd!r}")
+        check_number("sd", sd, 0.0, _MOST_NOISE)
         self.sd = sd
         super().__init__(wrapped, keys)
 
@@ -119,10 +120,8 @@ class MissingFeatures(_WorseFeatures):
         keys: Sequence[str] | None = None,
         fill: float = 0.0,
     ) -> None:
-        if not 0 <= rate <= 1:
-            raise ConfigError(f"rate must lie in 0..1, got {rate!r}")
-        if not np.isfinite(fill):
-            raise ConfigError(f"fill must be finite, got {fill!r}")
+        check_number("rate", rate, 0.0, 1.0)
+        check_number("fill", fill, -_LARGE, _LARGE)
         self.rate, self.fill = rate, fill
         super().__init__(wrapped, keys)
 

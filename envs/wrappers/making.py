@@ -1,6 +1,7 @@
 """Wrapped environments by name."""
 
 from collections.abc import Mapping, Sequence
+from inspect import Parameter, signature
 from typing import Any
 
 from rlrec.envs.registration import make_simulator
@@ -42,11 +43,16 @@ def make_wrapped_simulator(
         **arguments: The environment's own arguments.
 
     Raises:
-        UnknownNameError: No environment, argument or wrapper has that name.
-        ConfigError: A setting is out of range, or not one of the wrapper's.
+        UnknownNameError: No environment, argument, wrapper or setting has that name.
+        ConfigError: A setting is out of range or missing.
     """
     simulator: SteppedSimulator = make_simulator(env_id, n_users, first_user, **arguments)
     for wrapper in wrappers:
+        if not isinstance(wrapper, Mapping):
+            raise ConfigError(
+                "wrappers must list a name and settings of each, such as "
+                f"{{'name': 'FeatureNoise', 'sd': 0.1}}, got {wrapper!r}"
+            )
         settings = dict(wrapper)
         name = settings.pop("name", None)
         if name not in _WRAPPERS:
@@ -57,8 +63,19 @@ def make_wrapped_simulator(
                 "a retrieval policy cannot be made from its name: put Preselected around the "
                 "simulator yourself"
             )
-        try:
-            simulator = _WRAPPERS[name](simulator, **settings)
-        except TypeError as error:
-            raise ConfigError(f"{name} cannot be made from {settings}: {error}") from error
+        _check_settings(name, settings)
+        simulator = _WRAPPERS[name](simulator, **settings)
     return simulator
+
+
+def _check_settings(name: str, settings: dict[str, Any]) -> None:
+    """Raise unless a wrapper has all these settings, and needs no others."""
+    _, *parameters = signature(_WRAPPERS[name]).parameters.values()  # without the simulator
+    known = [parameter.name for parameter in parameters]
+    for setting in settings:
+        if setting not in known:
+            hint = nearest_hint(str(setting), known)
+            raise UnknownNameError(f"{name} has no setting {setting!r}.{hint}")
+    for parameter in parameters:
+        if parameter.default is Parameter.empty and parameter.name not in settings:
+            raise ConfigError(f"{name} needs the setting {parameter.name!r}, got {settings}")

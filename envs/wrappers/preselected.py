@@ -46,6 +46,11 @@ class Preselected(SimulatorWrapper):
                 f"{wrapped.env_id} are offered {sorted(offered) or 'no catalogue'}"
             )
         check_whole_number("n_candidates", n_candidates, self.slate_size, wrapped.n_choices)
+        if retrieval is not None and not isinstance(retrieval, SlatePolicy):
+            raise ConfigError(
+                "retrieval must be a slate policy, such as a fitted rlrec.make_baseline('ease', "
+                f"slate_size={n_candidates}), or None for random candidates, got {retrieval!r}"
+            )
         if retrieval is not None and bound_to(retrieval, wrapped) is not retrieval:
             raise ConfigError(
                 f"a retrieval policy must know only what is observed, got "

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.wrappers.setting_checks import check_number
 from rlrec.envs.wrappers.wrapper import SimulatorWrapper
 from rlrec.errors import ConfigError, TruthError, UnknownNameError, nearest_hint
 from rlrec.simulation import SimulatorStep, SteppedSimulator
@@ -28,12 +29,14 @@ class RewardFromChannels(SimulatorWrapper):
 
     def __init__(self, wrapped: SteppedSimulator, weights: Mapping[str, float]) -> None:
         super().__init__(wrapped)
+        if not isinstance(weights, Mapping):
+            example = {wrapped.response_channels[0]: 1.0}
+            raise ConfigError(f"weights must be by channel, such as {example}, got {weights!r}")
         for name, weight in weights.items():
             if name not in wrapped.response_channels:
-                hint = nearest_hint(name, wrapped.response_channels)
+                hint = nearest_hint(str(name), wrapped.response_channels)
                 raise UnknownNameError(f"{wrapped.env_id} has no response channel {name!r}.{hint}")
-            if not np.isfinite(weight):
-                raise ConfigError(f"the weight of {name!r} must be finite, got {weight!r}")
+            check_number(f"the weight of {name!r}", weight)
         if not weights:
             raise ConfigError(f"weights must name one of {wrapped.response_channels}, got none")
         self.weights = dict(weights)

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints, Observations
 from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.origin import Origin, check_origin, origin_of
+from rlrec.envs.wrappers.setting_checks import check_is_simulator
 from rlrec.seeding import UserStreams
 from rlrec.simulation import SimulatorStep, SteppedSimulator
 
@@ -35,6 +37,7 @@ class SimulatorWrapper:
     may read it there."""
 
     def __init__(self, wrapped: SteppedSimulator) -> None:
+        check_is_simulator(wrapped, type(self).__name__)
         self.wrapped = wrapped
         self.env_id = wrapped.env_id
         self.n_users = wrapped.n_users
@@ -125,14 +128,18 @@ class SimulatorWrapper:
 
     def snapshot(self) -> "WrapperSnapshot":
         """Return all that is needed to go on from here, detached from later steps."""
-        return WrapperSnapshot(self.wrapped.snapshot(), self._seed, self._tick, self._kept())
+        return WrapperSnapshot(
+            self.wrapped.snapshot(), self._seed, self._tick, self._kept(), origin_of(self)
+        )
 
     def restore(self, snapshot: "WrapperSnapshot") -> Observations:
         """Go back to a snapshot of the same users and return the observations of that moment.
 
         Raises:
-            ConfigError: The snapshot is one of other users.
+            ConfigError: The snapshot is one of other users, another environment or other
+                wrappers.
         """
+        check_origin(snapshot, WrapperSnapshot, self)
         observations = self.wrapped.restore(snapshot.wrapped)
         self._begin(snapshot.seed, snapshot.tick)
         self._take_back(snapshot.kept)
@@ -223,6 +230,7 @@ class WrapperSnapshot(NamedTuple):
     seed: int
     tick: int
     kept: dict[str, NDArray[Any]]
+    origin: Origin
 
 
 def innermost(simulator: Any) -> Any:

@@ -31,6 +31,11 @@ def users(n_users: int = 4, **arguments: Any) -> Any:
     return make_simulator(ENV_ID, n_users, **(arguments or SMALL))
 
 
+def wrong(value: Any) -> Any:
+    """Return a value of a type that is not allowed where it goes."""
+    return value
+
+
 def vectors(n_items: int = 12, size: int = 2) -> Any:
     return np.random.default_rng(0).standard_normal((n_items, size))
 
@@ -101,6 +106,12 @@ def test_scores_show_the_best_items() -> None:
         (lambda: NearestItems(users(), bound=0.0), ConfigError, "bound"),
         (lambda: NearestItems(users(2, n_candidates=9), vectors()), ConfigError, "no `vectors`"),
         (lambda: TopScores(users(), bound=-1.0), ConfigError, "bound"),
+        (lambda: NearestItems(users(), bound=wrong("a")), ConfigError, "bound.*got 'a'"),
+        (lambda: NearestItems(users(), wrong([["a"]])), ConfigError, "vectors must be numbers"),
+        (lambda: TopScores(users(), bound=True), ConfigError, "bound.*got True"),
+        (lambda: TopScores(wrong(SlateEnv(users(1)))), ConfigError, "pass users.simulator"),
+        (lambda: with_actions("x", TopScores(users())), ConfigError, "takes a face.*got str"),
+        (lambda: with_actions(SlateEnv(users(1)), wrong("x")), ConfigError, "actions must say"),
         (lambda: SingleItem(users()), ConfigError, "slates of 3"),
         (lambda: TopScores(users()).slates(np.zeros((4, 11)), {}), SlateError, "\\(12,\\)"),
         (lambda: TopScores(users()).slates(np.full((4, 12), np.nan), {}), SlateError, "finite"),

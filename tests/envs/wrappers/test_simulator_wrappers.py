@@ -36,6 +36,11 @@ def users(n_users: int = 20, first_user: int = 0, **arguments: Any) -> SteppedSi
     return make_simulator(ENV_ID, n_users, first_user, **(arguments or SMALL))
 
 
+def odd(value: Any) -> Any:
+    """Return a value of a type that is not allowed where it goes."""
+    return value
+
+
 def clickers(n_users: int = 20, first_user: int = 0) -> SteppedSimulator:
     """Return users who may take several items, and say with which probability."""
     return users_from_function(
@@ -242,10 +247,49 @@ def test_arguments_make_the_same_wrapped_users_again() -> None:
 
 
 @pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda: users(n_items=30), "n_items is 30, was 20"),
+        (lambda: make_simulator("rlrec/TopicBoredom-v0", 20), "of rlrec/Inter.* in rlrec/TopicB"),
+        (lambda: AbnormalUsers(users(), 0.5), "wrappers is .*AbnormalUsers.*, was None"),
+    ],
+)
+def test_a_snapshot_of_bare_users_fits_no_others(made: Any, words: str) -> None:
+    simulator = users()
+    simulator.reset(0)
+    with pytest.raises(ConfigError, match=words):
+        made().restore(simulator.snapshot())
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (users, "wrappers is None, was .*AbnormalUsers"),
+        (lambda: AbnormalUsers(users(), 0.25), "0.25.*was.*0.5"),
+        (lambda: RewardFromChannels(users(), {"click": 1.0}), "RewardFromChannels.*was.*Abnormal"),
+        (lambda: AbnormalUsers(AbnormalUsers(users(), 0.5), 0.5), "AbnormalUsers"),
+    ],
+)
+def test_a_snapshot_of_wrapped_users_fits_no_other_wrappers(made: Any, words: str) -> None:
+    wrapped = AbnormalUsers(users(), 0.5)
+    wrapped.reset(0)
+    moment = wrapped.snapshot()
+    AbnormalUsers(users(), 0.5).restore(moment)
+    with pytest.raises(ConfigError, match=words):
+        made().restore(moment)
+    with pytest.raises(ConfigError, match="a dict cannot be restored"):
+        made().restore({})
+
+
+@pytest.mark.parametrize(
     ("wrapper", "words"),
     [
         ({"name": "FeatureNoises", "sd": 1.0}, "Did you mean 'FeatureNoise'"),
-        ({"name": "FeatureNoise", "sigma": 1.0}, "sigma"),
+        ({"name": "FeatureNoise", "sigma": 1.0}, "no setting 'sigma'"),
+        ({"name": "MissingFeatures", "rte": 1.0}, "Did you mean 'rate'"),
+        ({"name": "FeatureNoise"}, "needs the setting 'sd'"),
+        ({"sd": 1.0}, "called None"),
+        ("AbnormalUsers", "a name and settings of each.*got 'AbnormalUsers'"),
         ({"name": "Preselected", "retrieval": "EASE", "n_candidates": 5}, "yourself"),
     ],
 )
@@ -280,6 +324,28 @@ def test_a_wrapper_that_cannot_be_made_is_refused(wrapper: Any, words: str) -> N
         ),
         (lambda: Preselected(users(), RandomPolicy(20, 5), 5).reset(0), ConfigError, "draws"),
         (lambda: Preselected(users(), RandomPolicy(20, 4), 5).reset(0), SlateError, "slates of 5"),
+        (lambda: AbnormalUsers(users(), odd("a")), ConfigError, "share.*number in 0..1, got 'a'"),
+        (lambda: AbnormalUsers(users(), True), ConfigError, "share.*got True"),
+        (lambda: AbnormalUsers(users(), 0.5, odd(None)), UnknownNameError, "called None"),
+        (
+            lambda: AbnormalUsers(users(), 0.5, click_reward=odd("x")),
+            ConfigError,
+            "click_reward must be a finite number, got 'x'",
+        ),
+        (lambda: FeatureNoise(users(**OPEN), odd("a")), ConfigError, "sd must be a number"),
+        (lambda: FeatureNoise(users(**OPEN), 1e300), ConfigError, "sd.*1e\\+30, got 1e\\+300"),
+        (lambda: FeatureNoise(users(**OPEN), 1.0, odd(3)), ConfigError, "keys must be a list"),
+        (lambda: MissingFeatures(users(**OPEN), 0.1, fill=1e300), ConfigError, "fill"),
+        (lambda: RewardFromChannels(users(), odd(["click"])), ConfigError, "by channel, such as"),
+        (
+            lambda: RewardFromChannels(users(), {"click": odd("a")}),
+            ConfigError,
+            "weight of 'click'",
+        ),
+        (lambda: RewardFromChannels(users(), {odd(1): 1.0}), UnknownNameError, "no response"),
+        (lambda: Preselected(users(), odd("ease"), 10), ConfigError, "make_baseline.*got 'ease'"),
+        (lambda: AbnormalUsers(odd(SlateVecEnv(users())), 0.5), ConfigError, "users.simulator"),
+        (lambda: AbnormalUsers(odd("x"), 0.5), ConfigError, "a simulator of users, got str"),
     ],
 )
 def test_settings_out_of_range_are_refused(make: Any, error: Any, words: str) -> None:
