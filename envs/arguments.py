@@ -1,6 +1,8 @@
 """Checks of the arguments that environments share."""
 
+from collections.abc import Mapping
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -39,3 +41,17 @@ def checked_slates(slates: Ints, n_users: int, slate_size: int, n_choices: int) 
             f"user {row} in slot {slot}"
         )
     return slates
+
+
+def plain(value: Any) -> Any:
+    """Return a value with Python's numbers in place of numpy's, as deep as lists and mappings go.
+
+    Arguments of an environment are written into logs and runs as JSON, which knows no others.
+    """
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(plain(part) for part in value)
+    return value

@@ -96,10 +96,10 @@ def _rules_of_blocks(on: Mapping[str, Any], taste: Taste, choice: Any) -> Iterat
         "block 'taste_drift' knows no bounds, and the drift of taste 'topics' keeps interests "
         "within -1..1: set that to 0, or leave one of them out",
     )
-    boredom = on.get("boredom")
     yield _Rule(
-        isinstance(boredom, Mapping) and boredom.get("scope") == "topic" and not of_vectors,
-        "block 'boredom' with scope 'topic' needs taste 'unit_vectors', which leaves out topics",
+        "boredom" in on and not of_vectors,
+        "block 'boredom' needs taste 'unit_vectors', where a score of 0 is no interest at all; "
+        "with tastes 'topics' and 'factors' it is not, and bored users would take more than others",
     )
     attraction = getattr(choice, "attraction", None)
     yield _Rule(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 
+from rlrec.envs.arguments import plain
 from rlrec.envs.presets.composed_users import ENV_ID as COMPOSED_USERS
 from rlrec.envs.presets.composed_users import composed_users
 from rlrec.envs.presets.drifting_tastes import ENV_ID as DRIFTING_TASTES
@@ -83,6 +84,7 @@ def make_simulator(
         if name not in entry.arguments:
             hint = nearest_hint(name, entry.arguments)
             raise UnknownNameError(f"{env_id} has no argument {name!r}.{hint}")
+    arguments = {name: plain(value) for name, value in arguments.items()}
     try:
         return entry.factory(n_users, first_user, **arguments)
     except TypeError as error:

@@ -24,7 +24,8 @@ class Boredom(Block):
     Counted are the clicks of the last `window` steps, as far as they are among the last
     `most_counted` clicks of the visit. After each step the boredom of bored topics falls by 1, then
     every topic that is not bored and has enough counted clicks becomes bored. While a topic is
-    bored, the whole visit is without interest, or with the scope "topic" that topic alone.
+    bored, the whole visit is without interest, or with the scope "topic" that topic alone. No
+    interest is a score of 0, so this is made for tastes that are 0 or more, as `VectorTaste` is.
 
     State: `bored_until` (B, T), the clock at which boredom with a topic ends; `spoiled_until` (B,),
     that of the last topic; `boredom_clock` (B,), steps so far; `click_log` (B, most_counted), T *
@@ -75,11 +76,11 @@ class Boredom(Block):
             put(state, "bored_topics", users, nowhere, bool)
 
     def adjust(self, state: State, shown: Shown, scores: Floats) -> Floats:
-        """Give everything the score 0 where the visit is spoiled."""
+        """Give everything the score 0 where the visit is spoiled; what scores less stays so."""
         if self.scope == "visit":
             spoiled = (state["spoiled_until"] > state["boredom_clock"]).nonzero()[0]
             if len(spoiled):
-                scores[spoiled] = 0.0
+                scores[spoiled] = np.minimum(scores[spoiled], 0.0)
         return scores
 
     def update(self, state: State, event: Event, draws: Floats) -> None:

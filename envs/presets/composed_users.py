@@ -82,7 +82,7 @@ def composed_users(
             normal.
         slate_size: K.
         taste: "topics", with `interests` (a prior) and `drift` (0..1); "factors", normal and with
-            `influence`; or "unit_vectors", which the blocks of influence need.
+            `influence`; or "unit_vectors", which boredom and the blocks of influence need.
         choice: "logit", "proportional", "first", "position_based", "cascade", "dependent_click" or
             "dynamic_bayesian".
         response: "click", "watch_time" (needs leaving "time_budget"), "channels", or "engagement"

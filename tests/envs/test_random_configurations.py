@@ -60,13 +60,17 @@ BLOCKS_OF_ALL: dict[str, st.SearchStrategy[Any]] = {
     "quality_appeal": some(weight=SCORES),
     "satisfaction": some(sensitivity=prior(SMALL), memory=UNIT, noise=SMALL, expectation_rate=UNIT),
     "sensitisation": some(memory=st.floats(0.0, 0.99), noise=SMALL, sensitivity=SMALL),
-    "boredom": some(threshold=st.integers(1, 6), window=st.integers(1, 6)),
 }
 BLOCKS_OF_FREE_TASTES = {
     "taste_drift": some(persistence=prior(UNIT), sd=prior(SMALL), set_point_sd=prior(SMALL)),
     "hedonic_adaptation": some(retention=UNIT),
 }
 BLOCKS_OF_UNIT_VECTORS = {
+    "boredom": some(
+        threshold=st.integers(1, 6),
+        window=st.integers(1, 6),
+        scope=st.sampled_from(["visit", "topic"]),
+    ),
     "influence": some(weight=UNIT, published_defect=st.booleans()),
     "mere_exposure": some(rate=UNIT),
     "biased_assimilation": some(rate=SMALL),

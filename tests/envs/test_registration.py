@@ -1,9 +1,11 @@
 """Environments by name, and what is said to wrong names and arguments."""
 
+import json
 from functools import partial
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
 from rlrec.envs import describe_environments, make_simulator, make_users
@@ -102,3 +104,22 @@ def test_a_wrong_seed_is_refused(seed: Any) -> None:
 def test_gymnasium_passes_errors_on() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'n_items'"):
         gym.make(ENV_ID, n_item=100)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "arguments"),
+    [
+        ("rlrec/InterestEvolution-v0", {"n_items": np.int64(30), "nothing_score": np.float32(1)}),
+        (
+            "rlrec/DriftingTastes-v0",
+            {"drift_sd": np.float32(0.5), "conformity": (np.float64(0), 1)},
+        ),
+        ("rlrec/ComposedUsers-v0", {"blocks": {"satiation": {"strength": np.float32(0.5)}}}),
+    ],
+)
+def test_numbers_of_numpy_are_written_as_plain_numbers(
+    env_id: str, arguments: dict[str, Any]
+) -> None:
+    made = make_simulator(env_id, 2, **arguments)
+    again = make_simulator(env_id, 2, **json.loads(json.dumps(made.arguments)))
+    assert again.arguments == made.arguments

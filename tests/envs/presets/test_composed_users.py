@@ -54,6 +54,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "influence": {"taste": "unit_vectors"},
     "mere_exposure": {"taste": "unit_vectors"},
     "biased_assimilation": {"taste": "unit_vectors"},
+    "boredom": {"taste": "unit_vectors"},
     "sameness": {"choice": "position_based"},
 }
 
@@ -136,6 +137,26 @@ def test_satiated_users_take_less_of_what_is_shown_again_and_again() -> None:
     assert late.mean() > 10 * late.std() / np.sqrt(2000)  # 10 standard errors of 2000 users
 
 
+@pytest.mark.parametrize("choice", ["logit", "position_based"])
+@pytest.mark.parametrize("scope", ["visit", "topic"])
+def test_whoever_is_bored_takes_no_more_than_before(choice: str, scope: str) -> None:
+    simulator = users(
+        500,
+        n_topics=3,
+        taste="unit_vectors",
+        choice=choice,
+        blocks={"quality_appeal": {"weight": 3.0}, "boredom": {"threshold": 1, "scope": scope}},
+    )
+    simulator.reset(0)
+    slates = np.tile(np.arange(5), (500, 1))
+    before = simulator.expected_reward(slates)
+    is_bored = simulator.step(slates).responses[:, :, 0].any(axis=1)
+    after = simulator.expected_reward(slates)
+    assert is_bored.sum() > 100
+    assert (after[is_bored] <= before[is_bored]).all()
+    assert (after[is_bored] < before[is_bored]).mean() > 0.5
+
+
 def test_the_card_lists_every_part_with_its_values() -> None:
     simulator = users(blocks={"satiation": {"strength": {"uniform": [0, 1]}}})
     lines = {line.name: line.value for line in simulator.card()}
@@ -206,6 +227,12 @@ def test_interests_that_drift_stay_within_their_scale() -> None:
             "block 'taste_drift' knows no bounds",
         ),
         ({"blocks": {"boredom": {"scope": "topic"}}}, ConfigError, "needs taste 'unit_vectors'"),
+        ({"blocks": {"boredom": {}}}, ConfigError, "with tastes 'topics' and 'factors' it is not"),
+        (
+            {"taste": "factors", "blocks": {"boredom": {"scope": "visit"}}},
+            ConfigError,
+            "block 'boredom' needs taste 'unit_vectors'",
+        ),
         ({"blocks": {"sameness": {}}}, ConfigError, "needs a choice with a logistic attraction"),
         ({"leaving": "patience"}, ConfigError, "needs the block 'satisfaction', or relief 0"),
         (
