@@ -40,7 +40,7 @@ class Terms:
 
     @property
     def n_units(self) -> int:
-        """n."""
+        """N."""
         return len(self.numerators)
 
     @property
@@ -56,7 +56,8 @@ class Terms:
         """
         numerator = self.numerators.mean(axis=0)
         if self.denominators is None:
-            return (self.numerators - numerator).sum(axis=1)
+            centred: Floats = (self.numerators - numerator).sum(axis=1)
+            return centred
         denominator = self.denominators.mean(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = numerator / denominator
@@ -67,7 +68,8 @@ class Terms:
     def _denominator_sums(self) -> Floats:
         if self.denominators is None:
             return np.full(self.numerators.shape[1], float(self.n_units))
-        return self.denominators.sum(axis=0)
+        sums: Floats = self.denominators.sum(axis=0)
+        return sums
 
 
 def ratio_sums(numerators: Floats, denominators: Floats) -> Floats:
