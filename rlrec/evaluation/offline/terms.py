@@ -1,4 +1,4 @@
-"""What an estimator leaves of a log: sums over units, from which value, intervals and doubts follow.
+"""What an estimator leaves of a log: sums over units, from which value and intervals follow.
 
 Every estimator here is a sum of ratios of means over units (a round, a slate, a session),
 
@@ -40,7 +40,7 @@ class Terms:
 
     @property
     def n_units(self) -> int:
-        """N."""
+        """Number of units."""
         return len(self.numerators)
 
     @property
