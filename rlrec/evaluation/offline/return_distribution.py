@@ -149,7 +149,7 @@ class ReturnDistribution:
         _check_points(points)
         if raw.shape[-1:] != points.shape:
             raise DataError(f"the CDF must have shape (..., {len(points)}), got {raw.shape}")
-        cdf = np.clip(np.maximum.accumulate(raw, axis=-1), 0.0, 1.0)
+        cdf = grid_cdf(raw)
         cdf[..., -1] = 1.0
         return cls(points, cdf)
 
@@ -198,6 +198,12 @@ class ReturnDistribution:
 def raw_cdf(terms: Sequence[Terms]) -> Floats:
     """Return the values of the terms of each point, shape (P,)."""
     return np.array([each.value for each in terms])
+
+
+def grid_cdf(raw: Floats) -> Floats:
+    """Return a raw CDF (..., P) kept in [0, 1] and never falling."""
+    cdf: Floats = np.clip(np.maximum.accumulate(raw, axis=-1), 0.0, 1.0)
+    return cdf
 
 
 def resampled_cdf(terms: Sequence[Terms], resamples: Resamples) -> Floats:
@@ -259,8 +265,8 @@ def _grid_cvar(points: Floats, cdf: Floats, share: float) -> float:
     beyond = np.flatnonzero(cdf[1:] > share)
     last = int(beyond[0]) + 1 if beyond.size else len(cdf) - 1
     masses = np.diff(cdf)[:last]
-    total = masses.sum()
-    return float((masses * points[1 : last + 1]).sum() / total) if total > 0 else math.nan
+    total = float(cdf[last])
+    return float((masses * points[1 : last + 1]).sum()) / total if total > 0 else math.nan
 
 
 def _grid_quantile(points: Floats, cdf: Floats, share: float) -> float:
