@@ -1,20 +1,23 @@
 """The pseudo-inverse estimate: slates whose reward adds up over slots, seen or not."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from rlrec.arrays import Floats, Ints
+from rlrec.arrays import Floats, Ints, Observations
 from rlrec.errors import DataError
 from rlrec.evaluation.offline.slate import SlateSample
 from rlrec.evaluation.offline.slate_probabilities import (
     MOST_SLATES,
     all_slates,
     plackett_luce_slate_probs,
+    policy_slate_probs,
     slot_marginals,
 )
 from rlrec.evaluation.offline.terms import Terms, normalised, one_term
+from rlrec.policy import SlatePolicy
 
 _RELATIVE_CUTOFF = 1e-10
 _BLOCK = 4_000_000  # numbers held at once
@@ -123,17 +126,56 @@ def plackett_luce_pseudo_inverse_weights(
         )
     every = all_slates(n_items, slates.shape[1], most=most)
     weights = np.empty(n_rows)
-    step = max(1, _BLOCK // max(len(every), (slates.shape[1] * n_items) ** 2))
-    for start in range(0, n_rows, step):
-        rows = slice(start, start + step)
+    for rows in _blocks(n_rows, every, n_items):
         logging = plackett_luce_slate_probs(logging_logits[rows], every)
         target = plackett_luce_slate_probs(target_logits[rows], every)
-        weights[rows] = pseudo_inverse_weights(
-            slate_moments(logging, every, n_items),
-            slot_marginals(target, every, n_items),
-            slates[rows],
-        )
+        weights[rows] = _enumerated_weights(logging, target, every, n_items, slates[rows])
     return weights
+
+
+def policy_pseudo_inverse_weights(
+    logging_policy: SlatePolicy,
+    target_policy: SlatePolicy,
+    observations: Observations,
+    slates: Ints,
+    n_choices: int,
+    most: int = MOST_SLATES,
+) -> Floats:
+    """Return pseudo-inverse weights (n,) of any two policies, by asking them for every slate.
+
+    Args:
+        logging_policy: That made the log.
+        target_policy: Under judgement.
+        observations: Of the n logged steps.
+        slates: Shape (n, K). Logged slates.
+        n_choices: Items, or candidates, to choose from.
+        most: Slates enumerated at most; slates that repeat an item are left out.
+
+    Raises:
+        SlateError: More slates than `most`.
+    """
+    every = all_slates(n_choices, slates.shape[1], most=most)
+    weights = np.empty(len(slates))
+    for rows in _blocks(len(slates), every, n_choices):
+        seen = {key: values[rows] for key, values in observations.items()}
+        logging = policy_slate_probs(logging_policy, seen, every)
+        target = policy_slate_probs(target_policy, seen, every)
+        weights[rows] = _enumerated_weights(logging, target, every, n_choices, slates[rows])
+    return weights
+
+
+def _blocks(n_rows: int, every: Ints, n_items: int) -> Iterator[slice]:
+    """Yield runs of rows whose probabilities and moments fit in memory."""
+    step = max(1, _BLOCK // max(len(every), (every.shape[1] * n_items) ** 2))
+    for start in range(0, n_rows, step):
+        yield slice(start, start + step)
+
+
+def _enumerated_weights(
+    logging: Floats, target: Floats, every: Ints, n_items: int, slates: Ints
+) -> Floats:
+    moments = slate_moments(logging, every, n_items)
+    return pseudo_inverse_weights(moments, slot_marginals(target, every, n_items), slates)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ _KINDS = ("joint", "prefix", "slot")
 _Number = TypeVar("_Number", np.float64, np.int64)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SlateSample:
     """Logged slates with what their estimators need; only rewards are needed by all.
 
@@ -77,7 +77,7 @@ class SlateSample:
 
     @property
     def n_slates(self) -> int:
-        """N."""
+        """Number of slates, n."""
         rewards = self.rewards if self.slate_rewards is None else self.slate_rewards
         assert rewards is not None
         return len(rewards)
@@ -244,7 +244,7 @@ class CascadeDR:
     @property
     def name(self) -> str:
         """Name in tables."""
-        return "cascade-dr"
+        return "cascade_dr"
 
     def terms(self, sample: SlateSample) -> Terms:
         """Return the terms of the estimate."""

@@ -79,9 +79,14 @@ def plackett_luce_slate_probs(logits: Floats, slates: Ints) -> Floats:
 def policy_slate_probs(policy: SlatePolicy, observations: Observations, slates: Ints) -> Floats:
     """Return the probability (n, S) that a policy draws each of S slates for n observations."""
     n_rows, n_slates = n_users_of(observations), len(slates)
-    repeated = {key: np.repeat(values, n_slates, axis=0) for key, values in observations.items()}
-    log_probs = policy.log_probs(repeated, np.tile(slates, (n_rows, 1)))
-    probs: Floats = np.exp(log_probs.sum(axis=1)).reshape(n_rows, n_slates)
+    probs = np.empty((n_rows, n_slates))
+    wide = sum(values[:1].size for values in observations.values()) + slates.shape[1]
+    step = max(1, _BLOCK // (n_slates * wide))
+    for start in range(0, n_rows, step):
+        block = {key: values[start : start + step] for key, values in observations.items()}
+        repeated = {key: np.repeat(values, n_slates, axis=0) for key, values in block.items()}
+        log_probs = policy.log_probs(repeated, np.tile(slates, (n_users_of(block), 1)))
+        probs[start : start + step] = np.exp(log_probs.sum(axis=1)).reshape(-1, n_slates)
     return probs
 
 
@@ -92,6 +97,12 @@ def slot_marginals(slate_probs: Floats, slates: Ints, n_items: int) -> Floats:
         for item in np.unique(items):
             marginals[:, slot, item] = slate_probs[:, items == item].sum(axis=1)
     return marginals
+
+
+def at_slates(marginals: Floats, slates: Ints) -> Floats:
+    """Return P(item at slot) of the items shown, (n, K), from marginals (n, K, A)."""
+    found: Floats = np.take_along_axis(marginals, slates[..., None], axis=2)[..., 0]
+    return found
 
 
 def plackett_luce_marginals(logits: Floats, slate_size: int, method: str = "auto") -> Floats:

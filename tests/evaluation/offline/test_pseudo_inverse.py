@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 
+from rlrec.arrays import Floats, Ints, Observations
 from rlrec.errors import DataError, SlateError
 from rlrec.evaluation.offline.pseudo_inverse import (
     factorised_weights,
     plackett_luce_moments,
     plackett_luce_pseudo_inverse_weights,
+    policy_pseudo_inverse_weights,
     pseudo_inverse_weights,
     slate_moments,
 )
@@ -14,6 +16,7 @@ from rlrec.evaluation.offline.slate_probabilities import (
     plackett_luce_marginals,
     slot_marginals,
 )
+from rlrec.policy import RandomPolicy
 
 
 def test_moments_equal_sums_of_outer_products() -> None:
@@ -59,6 +62,30 @@ def test_the_closed_form_equals_the_pseudo_inverse_for_independent_slots() -> No
     weights = pseudo_inverse_weights(slate_moments(probs, every, 3), target[None], every)
     slot_weights = np.stack([(target / logging)[slot, every[:, slot]] for slot in (0, 1)], axis=1)
     np.testing.assert_allclose(factorised_weights(slot_weights), weights, atol=1e-12)
+
+
+def test_any_two_policies_are_asked_for_every_slate() -> None:
+    every = all_slates(4, 2)
+    observations = {"context": np.zeros((len(every), 1))}
+    random = RandomPolicy(4, 2)
+    same = policy_pseudo_inverse_weights(random, random, observations, every, 4)
+    np.testing.assert_allclose(same, 1.0, rtol=1e-10)
+    weights = policy_pseudo_inverse_weights(random, ItemOnTop(), observations, every, 4)
+    effects = np.random.default_rng(6).normal(size=(2, 4))
+    rewards = effects[0, every[:, 0]] + effects[1, every[:, 1]]
+    truth = rewards[every[:, 0] == 3].mean()
+    assert (weights * rewards).mean() == pytest.approx(truth, rel=1e-10)
+
+
+class ItemOnTop(RandomPolicy):
+    """Item 3 on top, any other below."""
+
+    def __init__(self) -> None:
+        super().__init__(n_choices=4, slate_size=2)
+
+    def log_probs(self, observations: Observations, slates: Ints) -> Floats:
+        on_top = np.where(slates[:, 0] == 3, 0.0, -np.inf)
+        return np.stack([on_top, np.full(len(slates), -np.log(3))], axis=1)
 
 
 def test_blocks_of_rows_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:

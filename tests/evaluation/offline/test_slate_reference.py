@@ -1,9 +1,7 @@
 """Values that public packages and formulas gave on saved slates; the arrays stay outside."""
 
 import json
-import os
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 
 from rlrec.arrays import Floats, Ints
 from rlrec.errors import PropensityError
+from rlrec.evaluation.offline.intervals import frozen_bootstrap
 from rlrec.evaluation.offline.pseudo_inverse import (
     PseudoInverse,
     plackett_luce_pseudo_inverse_weights,
@@ -30,7 +29,7 @@ from rlrec.evaluation.offline.slate_probabilities import (
     plackett_luce_marginals,
     slot_marginals,
 )
-from rlrec.evaluation.offline.terms import Terms
+from tests.evaluation.offline.reference import reference_folder
 
 NAMES = ("slate_cascade", "slate_standard", "slate_independent_factorizable")
 FACTORISED = "slate_independent_factorizable"
@@ -46,25 +45,16 @@ ESTIMATORS: dict[str, JointIPS | IndependentIPS | RewardInteractionIPS | Cascade
 }
 
 
-def folder() -> Path:
-    stated = os.environ.get("RLREC_OPE_REFERENCE")
-    data = os.environ.get("RLREC_DATA_DIR")
-    path = Path(stated) if stated else Path(data or "data").parent / "reference" / "ope"
-    if not (path / "expected_slate.json").is_file():
-        pytest.skip("needs the reference arrays: set RLREC_OPE_REFERENCE to their folder")
-    return path
-
-
 @cache
 def expected(name: str) -> dict[str, Any]:
-    content = json.loads((folder() / "expected_slate.json").read_text(encoding="utf-8"))
+    content = json.loads((reference_folder() / "expected_slate.json").read_text(encoding="utf-8"))
     sets: dict[str, dict[str, Any]] = content["sets"]
     return sets[name]
 
 
 @cache
 def arrays(name: str) -> dict[str, Any]:
-    with np.load(folder() / f"{name}.npz") as saved:
+    with np.load(reference_folder() / f"{name}.npz") as saved:
         return {key: saved[key] for key in saved.files}
 
 
@@ -114,13 +104,6 @@ def independent(logits: Floats) -> Floats:
     return softmax
 
 
-def frozen_contributions(terms: Terms) -> Floats:
-    """Return contributions of slates with full-sample denominators, shape (n,)."""
-    means = 1.0 if terms.denominators is None else terms.denominators.mean(axis=0)
-    contributions: Floats = (terms.numerators / means).sum(axis=1)
-    return contributions
-
-
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_values(name: str, estimator: str) -> None:
@@ -131,17 +114,15 @@ def test_values(name: str, estimator: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_limits_of_the_bootstrap_that_keeps_denominators(name: str, estimator: str) -> None:
-    sample = sample_of(name, with_model="q_hat=0" not in estimator)
-    contributions = frozen_contributions(ESTIMATORS[estimator].terms(sample))
-    draws = np.random.RandomState(12345)
-    size = len(contributions)
-    means = [draws.choice(contributions, size=size).mean() for _ in range(1000)]
-    stated = expected(name)["estimators"][estimator]
-    limits = np.percentile(means, [2.5, 97.5])
-    assert np.mean(means) == pytest.approx(stated["boot_mean"], rel=1e-6, abs=1e-9)
-    assert limits == pytest.approx([stated["lower"], stated["upper"]], rel=1e-6, abs=1e-9)
+def test_limits_of_the_bootstrap_that_keeps_denominators(name: str) -> None:
+    terms = [
+        estimator.terms(sample_of(name, with_model="q_hat=0" not in key))
+        for key, estimator in ESTIMATORS.items()
+    ]
+    for key, found in zip(ESTIMATORS, frozen_bootstrap(terms), strict=True):
+        stated = expected(name)["estimators"][key]
+        limits = [stated["boot_mean"], stated["lower"], stated["upper"]]
+        assert [found.mean, found.lower, found.upper] == pytest.approx(limits, rel=1e-6), key
 
 
 @pytest.mark.parametrize("name", NAMES)

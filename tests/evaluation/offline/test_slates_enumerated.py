@@ -20,6 +20,7 @@ from rlrec.evaluation.offline.slate import (
 )
 from rlrec.evaluation.offline.slate_probabilities import (
     all_slates,
+    at_slates,
     plackett_luce_marginals,
     plackett_luce_slate_probs,
 )
@@ -125,8 +126,7 @@ def _probabilities(logits: Floats, slates: Ints, context: Ints) -> tuple[Floats,
     given = np.exp(plackett_luce_log_probs(logits[context], slates))
     prefix = given.cumprod(axis=1)
     marginals = plackett_luce_marginals(logits, K)[context]
-    slot = np.take_along_axis(marginals, slates[..., None], axis=2)[..., 0]
-    return prefix[:, -1], prefix, slot
+    return prefix[:, -1], prefix, at_slates(marginals, slates)
 
 
 def _given_prefix(logits: Floats, slates: Ints) -> Floats:
@@ -170,7 +170,7 @@ HOLDS = {  # where what the docstring assumes is so
     "sips": STRUCTURES,
     "iips": ("own",),
     "rips": ("own", "above"),
-    "cascade-dr": ("own", "above"),
+    "cascade_dr": ("own", "above"),
     "pi": ("own", "groups"),  # "item 0 in slot 0 or 1" is a sum over slots
     "lips": ("groups",),
 }
