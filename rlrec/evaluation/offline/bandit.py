@@ -227,6 +227,11 @@ class TunableEstimator(BanditEstimator, Protocol):
     """An estimator that trades variance for bias by one number."""
 
     @property
+    def key(self) -> str:
+        """Its name without the number: `clipped_ips`."""
+        ...
+
+    @property
     def lambda_(self) -> float:
         """How much."""
         ...
@@ -246,14 +251,19 @@ class _Reweighted:
 
     lambda_: float
 
-    name: ClassVar[str]
+    key: ClassVar[str]
     largest: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
         if not 0 <= self.lambda_ <= self.largest:
             raise ConfigError(
-                f"lambda_ of {self.name} must lie in 0..{self.largest:g}, got {self.lambda_!r}"
+                f"lambda_ of {self.key} must lie in 0..{self.largest:g}, got {self.lambda_!r}"
             )
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables and on the command line: `clipped_ips=10`."""
+        return f"{self.key}={self.lambda_:g}"
 
     def used(self, weights: Floats) -> Floats:
         """Return what is made of importance weights (n,)."""
@@ -285,7 +295,7 @@ class _ReweightedDR(_Reweighted):
 class ClippedIPS(_ReweightedIPS):
     """Mean of min(w, lambda) r. Biased down for rewards above 0 where weights are clipped."""
 
-    name: ClassVar[str] = "clipped_ips"
+    key: ClassVar[str] = "clipped_ips"
 
     def used(self, weights: Floats) -> Floats:
         """Return what is made of importance weights (n,)."""
@@ -295,7 +305,7 @@ class ClippedIPS(_ReweightedIPS):
 class SubGaussianIPS(_ReweightedIPS):
     """Mean of w / (1 - lambda + lambda w) r, lambda in 0..1; 0 is IPS."""
 
-    name: ClassVar[str] = "sub_gaussian_ips"
+    key: ClassVar[str] = "sub_gaussian_ips"
     largest: ClassVar[float] = 1.0
 
     def used(self, weights: Floats) -> Floats:
@@ -306,7 +316,7 @@ class SubGaussianIPS(_ReweightedIPS):
 class ClippedDR(_ReweightedDR):
     """Mean of V + min(w, lambda) e."""
 
-    name: ClassVar[str] = "clipped_dr"
+    key: ClassVar[str] = "clipped_dr"
 
     def used(self, weights: Floats) -> Floats:
         """Return what is made of importance weights (n,)."""
@@ -316,7 +326,7 @@ class ClippedDR(_ReweightedDR):
 class SwitchDR(_ReweightedDR):
     """Mean of V + w 1[w <= lambda] e: large weights are left to the model."""
 
-    name: ClassVar[str] = "switch_dr"
+    key: ClassVar[str] = "switch_dr"
 
     def used(self, weights: Floats) -> Floats:
         """Return what is made of importance weights (n,)."""
@@ -326,7 +336,7 @@ class SwitchDR(_ReweightedDR):
 class DRos(_ReweightedDR):
     """Mean of V + lambda w / (w^2 + lambda) e; 0 is DM, inf is DR."""
 
-    name: ClassVar[str] = "dr_os"
+    key: ClassVar[str] = "dr_os"
 
     def used(self, weights: Floats) -> Floats:
         """Return what is made of importance weights (n,)."""
@@ -336,7 +346,7 @@ class DRos(_ReweightedDR):
 class SubGaussianDR(_ReweightedDR):
     """Mean of V + w / (1 - lambda + lambda w) e, lambda in 0..1; 0 is DR."""
 
-    name: ClassVar[str] = "sub_gaussian_dr"
+    key: ClassVar[str] = "sub_gaussian_dr"
     largest: ClassVar[float] = 1.0
 
     def used(self, weights: Floats) -> Floats:

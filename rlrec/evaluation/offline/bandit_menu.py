@@ -29,7 +29,7 @@ FIXED: Mapping[str, Callable[[], BanditEstimator]] = {
 """Estimators without `lambda_`."""
 
 TUNABLE: Mapping[str, Callable[[float], TunableEstimator]] = {
-    made.name: made
+    made.key: made
     for made in (ClippedIPS, SubGaussianIPS, ClippedDR, SwitchDR, DRos, SubGaussianDR)
 }
 """Estimators of a `lambda_`."""

@@ -91,8 +91,8 @@ class Tuned:
 
     @property
     def name(self) -> str:
-        """What it is called in tables: `clipped_ips, slope`."""
-        return f"{self._candidates()[0].name}, {self.criterion}"
+        """What it is called in tables and on the command line: `clipped_ips=slope`."""
+        return f"{self._candidates()[0].key}={self.criterion}"
 
     def choose(self, sample: BanditSample) -> TunableEstimator:
         """Return the candidate that the sample speaks for."""

@@ -40,6 +40,8 @@ from tests.evaluation.offline.reference import reference_folder
 
 SETS = ("obd_all", "obd_men", "synthetic_binary", "synthetic_continuous", "synthetic_poor_overlap")
 FIXED: dict[str, BanditEstimator] = {
+    "ipw(lambda=inf)": IPS(),
+    "dr(lambda=inf)": DR(),
     "snipw": SNIPS(),
     "dm": DM(),
     "sndr": SNDR(),
