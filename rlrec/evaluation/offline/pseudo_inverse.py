@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -70,8 +71,21 @@ def slate_moments(slate_probs: Floats, slates: Ints, n_items: int) -> Floats:
     return moments.reshape(len(slate_probs), width, width)
 
 
-def pseudo_inverse_weights(moments: Floats, target_marginals: Floats, slates: Ints) -> Floats:
-    """Return q_target^T pinv(Gamma) 1_slate of each logged slate, shape (n,).
+class PseudoInverseWeights(NamedTuple):
+    """Weights of logged slates, and how far the logging policy supports them."""
+
+    weights: Floats
+    """Shape (n,). Negative ones are right; their mean is 1 where all is identified."""
+    unidentified: Floats
+    """Shape (n,). Share of the target's mass on (slot, item) that slates of the logging policy do
+    not tell apart from other mass, or never show: 0 up to rounding where the estimate can be
+    unbiased. The mean weight does not always tell: it may be 1 where this is not 0."""
+
+
+def pseudo_inverse_weights(
+    moments: Floats, target_marginals: Floats, slates: Ints
+) -> PseudoInverseWeights:
+    """Return q_target^T pinv(Gamma) 1_slate of each logged slate.
 
     Args:
         moments: Shape (n, K * A, K * A), or (1, ...) for logging that does not look at contexts.
@@ -80,13 +94,16 @@ def pseudo_inverse_weights(moments: Floats, target_marginals: Floats, slates: In
         target_marginals: Shape (n, K, A), or (1, K, A). P(item at slot) under the target policy.
         slates: Shape (n, K). Logged slates.
     """
+    slate_size, n_items = target_marginals.shape[1:]
     inverse = np.linalg.pinv(moments, rcond=_RELATIVE_CUTOFF, hermitian=True)
     targets = target_marginals.reshape(len(target_marginals), -1)
     cell_weights = (targets[:, :, None] * inverse).sum(axis=1)  # (n or 1, K * A)
-    cells = slates + target_marginals.shape[2] * np.arange(slates.shape[1])
+    identified = (cell_weights[:, :, None] * moments).sum(axis=1)
+    missing = np.abs(targets - identified).sum(axis=1) / (2 * slate_size)
+    cells = slates + n_items * np.arange(slate_size)
     spread = np.broadcast_to(cell_weights, (len(slates), cell_weights.shape[1]))
-    weights: Floats = np.take_along_axis(spread, cells, axis=1).sum(axis=1)
-    return weights
+    weights = np.take_along_axis(spread, cells, axis=1).sum(axis=1)
+    return PseudoInverseWeights(weights, np.broadcast_to(missing, len(slates)).copy())
 
 
 def plackett_luce_moments(logits: Floats, slate_size: int, most: int = MOST_SLATES) -> Floats:
@@ -106,8 +123,8 @@ def plackett_luce_moments(logits: Floats, slate_size: int, most: int = MOST_SLAT
 
 def plackett_luce_pseudo_inverse_weights(
     logging_logits: Floats, target_logits: Floats, slates: Ints, most: int = MOST_SLATES
-) -> Floats:
-    """Return pseudo-inverse weights (n,) where both policies draw Plackett-Luce slates.
+) -> PseudoInverseWeights:
+    """Return pseudo-inverse weights of n slates where both policies draw Plackett-Luce slates.
 
     Args:
         logging_logits: Shape (n, A).
@@ -125,12 +142,12 @@ def plackett_luce_pseudo_inverse_weights(
             f"{logging_logits.shape}, {target_logits.shape} and {slates.shape}"
         )
     every = all_slates(n_items, slates.shape[1], most=most)
-    weights = np.empty(n_rows)
+    parts = []
     for rows in _blocks(n_rows, every, n_items):
         logging = plackett_luce_slate_probs(logging_logits[rows], every)
         target = plackett_luce_slate_probs(target_logits[rows], every)
-        weights[rows] = _enumerated_weights(logging, target, every, n_items, slates[rows])
-    return weights
+        parts.append(_enumerated_weights(logging, target, every, n_items, slates[rows]))
+    return _joined(parts)
 
 
 def policy_pseudo_inverse_weights(
@@ -140,8 +157,8 @@ def policy_pseudo_inverse_weights(
     slates: Ints,
     n_choices: int,
     most: int = MOST_SLATES,
-) -> Floats:
-    """Return pseudo-inverse weights (n,) of any two policies, by asking them for every slate.
+) -> PseudoInverseWeights:
+    """Return pseudo-inverse weights of any two policies, by asking them for every slate.
 
     Args:
         logging_policy: That made the log.
@@ -155,13 +172,13 @@ def policy_pseudo_inverse_weights(
         SlateError: More slates than `most`.
     """
     every = all_slates(n_choices, slates.shape[1], most=most)
-    weights = np.empty(len(slates))
+    parts = []
     for rows in _blocks(len(slates), every, n_choices):
         seen = {key: values[rows] for key, values in observations.items()}
         logging = policy_slate_probs(logging_policy, seen, every)
         target = policy_slate_probs(target_policy, seen, every)
-        weights[rows] = _enumerated_weights(logging, target, every, n_choices, slates[rows])
-    return weights
+        parts.append(_enumerated_weights(logging, target, every, n_choices, slates[rows]))
+    return _joined(parts)
 
 
 def _blocks(n_rows: int, every: Ints, n_items: int) -> Iterator[slice]:
@@ -173,9 +190,14 @@ def _blocks(n_rows: int, every: Ints, n_items: int) -> Iterator[slice]:
 
 def _enumerated_weights(
     logging: Floats, target: Floats, every: Ints, n_items: int, slates: Ints
-) -> Floats:
+) -> PseudoInverseWeights:
     moments = slate_moments(logging, every, n_items)
     return pseudo_inverse_weights(moments, slot_marginals(target, every, n_items), slates)
+
+
+def _joined(parts: list[PseudoInverseWeights]) -> PseudoInverseWeights:
+    weights, unidentified = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return PseudoInverseWeights(weights, unidentified)
 
 
 @dataclass(frozen=True, kw_only=True)

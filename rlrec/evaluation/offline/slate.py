@@ -63,7 +63,7 @@ class SlateSample:
     target_given_prefix: Floats | None = None
     """Shape (n, K, A). Target distribution of a slot given the logged items above it."""
     pseudo_inverse_weights: Floats | None = None
-    """Shape (n,). From `pseudo_inverse_weights`; may be negative."""
+    """Shape (n,). From `pseudo_inverse_weights` and its like; may be negative."""
     abstraction_weights: Floats | None = None
     """Shape (n,). From `abstraction_weights`, 0 or more."""
 

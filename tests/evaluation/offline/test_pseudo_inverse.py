@@ -59,7 +59,7 @@ def test_the_closed_form_equals_the_pseudo_inverse_for_independent_slots() -> No
     logging, target = rng.dirichlet(np.ones(3), size=(2, 2))  # (K, A) each
     every = all_slates(3, 2, repeats=True)
     probs = (logging[0, every[:, 0]] * logging[1, every[:, 1]])[None]
-    weights = pseudo_inverse_weights(slate_moments(probs, every, 3), target[None], every)
+    weights = pseudo_inverse_weights(slate_moments(probs, every, 3), target[None], every).weights
     slot_weights = np.stack([(target / logging)[slot, every[:, slot]] for slot in (0, 1)], axis=1)
     np.testing.assert_allclose(factorised_weights(slot_weights), weights, atol=1e-12)
 
@@ -69,8 +69,8 @@ def test_any_two_policies_are_asked_for_every_slate() -> None:
     observations = {"context": np.zeros((len(every), 1))}
     random = RandomPolicy(4, 2)
     same = policy_pseudo_inverse_weights(random, random, observations, every, 4)
-    np.testing.assert_allclose(same, 1.0, rtol=1e-10)
-    weights = policy_pseudo_inverse_weights(random, ItemOnTop(), observations, every, 4)
+    np.testing.assert_allclose(same.weights, 1.0, rtol=1e-10)
+    weights = policy_pseudo_inverse_weights(random, ItemOnTop(), observations, every, 4).weights
     effects = np.random.default_rng(6).normal(size=(2, 4))
     rewards = effects[0, every[:, 0]] + effects[1, every[:, 1]]
     truth = rewards[every[:, 0] == 3].mean()
@@ -95,7 +95,8 @@ def test_blocks_of_rows_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = plackett_luce_pseudo_inverse_weights(logging, target, slates)
     monkeypatch.setattr("rlrec.evaluation.offline.pseudo_inverse._BLOCK", 130)
     blocks = plackett_luce_pseudo_inverse_weights(logging, target, slates)
-    np.testing.assert_allclose(blocks, whole, rtol=1e-9)
+    np.testing.assert_allclose(blocks.weights, whole.weights, rtol=1e-9)
+    assert len(whole.unidentified) == 7 and whole.unidentified.max() < 1e-9
 
 
 def test_pseudo_inverse_reaches_slates_that_were_never_logged() -> None:
@@ -105,8 +106,30 @@ def test_pseudo_inverse_reaches_slates_that_were_never_logged() -> None:
     target = np.array([[0.0, 0.0, 0.0, 1.0]])
     weights = pseudo_inverse_weights(
         slate_moments(logging, every, 2), slot_marginals(target, every, 2), every
-    )
+    ).weights
     effects = np.array([[0.3, 1.1], [-0.4, 2.0]])
     rewards = effects[0, every[:, 0]] + effects[1, every[:, 1]]
     assert (logging[0] * weights * rewards).sum() == pytest.approx(rewards[3], rel=1e-10)
     assert weights.min() < 0
+
+
+def test_target_mass_that_is_never_logged_is_stated_and_missing_from_the_mean_weight() -> None:
+    """The target shows item 2 in slot 0 with chance 0.4; logging shows it in slot 1 only."""
+    every = all_slates(3, 2, repeats=True)
+    logging = np.array([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]])
+    target = np.array([[0.3, 0.3, 0.4], [0.6, 0.2, 0.2]])
+    probs = (logging[0, every[:, 0]] * logging[1, every[:, 1]])[None]
+    found = pseudo_inverse_weights(slate_moments(probs, every, 3), target[None], every)
+    # the nearest identified target has 0.76 in each slot: 0.08 more on either item of slot 0
+    assert (probs[0] * found.weights).sum() == pytest.approx(0.76, rel=1e-10)
+    np.testing.assert_allclose(found.unidentified, (0.4 + 2 * 0.08 + 3 * 0.08) / 4, rtol=1e-10)
+
+
+def test_items_always_shown_together_are_stated_as_not_told_apart() -> None:
+    """Logging shows (0, 0) or (1, 1), so what each slot adds to the reward cannot be known."""
+    every = all_slates(2, 2, repeats=True)
+    logging, target = np.array([[0.5, 0.0, 0.0, 0.5]]), np.array([[0.0, 1.0, 0.0, 0.0]])
+    moments = slate_moments(logging, every, 2)
+    found = pseudo_inverse_weights(moments, slot_marginals(target, every, 2), every)
+    assert (logging[0] * found.weights).sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(found.unidentified, 0.5, rtol=1e-10)

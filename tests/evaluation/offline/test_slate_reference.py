@@ -89,13 +89,12 @@ def own_weights(name: str) -> Floats:
     logging, target = saved["logit_b"], saved["logit_e"]
     slates: Ints = saved["action"].astype(np.int64).reshape(len(logging), -1)
     if name != FACTORISED:
-        return plackett_luce_pseudo_inverse_weights(logging, target, slates)
+        return plackett_luce_pseudo_inverse_weights(logging, target, slates).weights
     every = all_slates(logging.shape[1], slates.shape[1], repeats=True)
     chances = [independent(logits)[:, every].prod(axis=2) for logits in (logging, target)]
     moments = slate_moments(chances[0], every, logging.shape[1])
-    return pseudo_inverse_weights(
-        moments, slot_marginals(chances[1], every, logging.shape[1]), slates
-    )
+    marginals = slot_marginals(chances[1], every, logging.shape[1])
+    return pseudo_inverse_weights(moments, marginals, slates).weights
 
 
 def independent(logits: Floats) -> Floats:

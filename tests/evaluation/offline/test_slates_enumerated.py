@@ -104,7 +104,7 @@ def enumerated(structure: str, *, same_policy: bool = False) -> Enumerated:
         target_given_prefix=_given_prefix(target_logits[context], slates),
         pseudo_inverse_weights=plackett_luce_pseudo_inverse_weights(
             logging_logits[context], target_logits[context], slates
-        ),
+        ).weights,
         abstraction_weights=abstraction_weights(
             np.tile(np.arange(n_slates), CONTEXTS), GROUPS, *by_context
         ),
