@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 
 from rlrec.arrays import Floats
+from rlrec.evaluation.offline.intervals import (
+    frozen_bootstrap,
+    hoeffding_interval,
+    student_t_interval,
+)
 from rlrec.evaluation.offline.marginalised import (
     DRL,
     SAMDR,
@@ -123,6 +128,30 @@ def test_a_value_is_that_of_the_formula(name: str, estimator: str) -> None:
 
 def test_all_values_by_formula_are_looked_at() -> None:
     assert set(_expected(SETS[0])["own_formula_not_scope_rl"]) == set(FORMULAS)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_bootstrap_limits_are_those_of_the_package(name: str) -> None:
+    terms = [estimator.terms(_sample(name)) for estimator in PACKAGE.values()]
+    for found, estimator in zip(frozen_bootstrap(terms), PACKAGE, strict=True):
+        limits = _expected(name)["estimators_scope_rl"][estimator]["scope_rl_bootstrap"]
+        assert found.mean == pytest.approx(limits["mean"], rel=1e-6, abs=1e-9)
+        assert found.lower == pytest.approx(limits["lower"], rel=1e-6, abs=1e-9)
+        assert found.upper == pytest.approx(limits["upper"], rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("estimator", ["dm", "tis", "pdis", "dr", "sam-is(k=0)", "sam-is(k=2)"])
+def test_bounds_are_those_of_their_formulas(name: str, estimator: str) -> None:
+    terms = PACKAGE[estimator].terms(_sample(name))
+    assert terms.denominators is None
+    units = terms.numerators.sum(axis=1)
+    bounds = _expected(name)["estimators_scope_rl"][estimator]["formula_bounds_ours"]
+    expected = bounds["t_two_sided"]
+    np.testing.assert_allclose(student_t_interval(terms), expected, rtol=1e-6, atol=1e-9)
+    observed = (float(units.min()), float(units.max()))
+    expected = bounds["hoeffding_two_sided_observed_range"]
+    np.testing.assert_allclose(hoeffding_interval(terms, observed), expected, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", SETS)
