@@ -10,7 +10,7 @@ Reference:
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -23,17 +23,25 @@ from rlrec.evaluation.offline.slope import first_break
 from rlrec.evaluation.offline.terms import Terms, normalised
 
 
+class _Candidate(NamedTuple):
+    dimensions: tuple[int, ...]
+    value: float
+    width: float
+
+
 @dataclass(frozen=True)
 class MIPS:
     """Mean of w(e) r, with the joint probability of the whole embedding.
 
-    Needs `actions`-free arrays only: `target_distribution`, `logging_distribution`, `embeddings`
-    and `embedding_probs`.
+    Needs `target_distribution`, `logging_distribution`, `embeddings` and `embedding_probs`.
     """
 
     fewest_dimensions: int | None = None
     """Search embeddings of at least so many dimensions by SLOPE: fewer of them weigh less but may
     miss what rewards depend on. None uses all dimensions."""
+    is_greedy: bool = False
+    """Search only within the narrowest embedding one dimension larger. D dimensions have 2^D
+    subsets, but D^2 / 2 greedy ones: needed above about ten."""
     delta: float = 0.05
     """Chance of error in each width of that search, in (0, 1)."""
 
@@ -56,22 +64,24 @@ class MIPS:
                 f"fewest_dimensions is {self.fewest_dimensions}, but embeddings have "
                 f"{len(everything)}"
             )
-        candidates, values, widths = [], [], []
+        walked: list[_Candidate] = []
+        kept = everything
         for size in range(len(everything), self.fewest_dimensions - 1, -1):
-            group = [(*self._spread(sample, some), some) for some in combinations(everything, size)]
-            for width, value, some in sorted(group, key=lambda one: one[0], reverse=True):
-                candidates.append(some)
-                values.append(value)
-                widths.append(width)
-        return candidates[first_break(np.array(values), np.array(widths)) - 1]
+            smaller = combinations(kept if self.is_greedy else everything, size)
+            group = [self._candidate(sample, some) for some in smaller]
+            walked += sorted(group, key=lambda one: one.width, reverse=True)
+            kept = walked[-1].dimensions
+        values = np.array([one.value for one in walked])
+        widths = np.array([one.width for one in walked])
+        return walked[first_break(values, widths) - 1].dimensions
 
     def terms(self, sample: BanditSample) -> Terms:
         """Return the terms of the sample, a unit a round."""
         return ips(sample.rewards, embedding_weights(sample, self.dimensions(sample)))
 
-    def _spread(self, sample: BanditSample, some: Sequence[int]) -> tuple[float, float]:
+    def _candidate(self, sample: BanditSample, some: tuple[int, ...]) -> _Candidate:
         values = embedding_weights(sample, some) * sample.rewards
-        return student_t_margin(values, self.delta), float(values.mean())
+        return _Candidate(some, float(values.mean()), student_t_margin(values, self.delta))
 
 
 @dataclass(frozen=True)

@@ -168,9 +168,11 @@ def test_tuning_chooses_as_the_package_does(name: str, tuning: str) -> None:
         assert scores == near(entry["mse_scores"])
 
 
-def test_searching_dimensions_of_embeddings_finds_what_the_package_finds() -> None:
-    entry = expected("synthetic_mips")["estimators"]["mips|exact-pruning"]
-    assert MIPS(fewest_dimensions=1).terms(sample("synthetic_mips")).value == near(entry["value"])
+@pytest.mark.parametrize("search", ["exact", "greedy"])
+def test_searching_dimensions_of_embeddings_finds_what_the_package_finds(search: str) -> None:
+    entry = expected("synthetic_mips")["estimators"][f"mips|{search}-pruning"]
+    found = MIPS(fewest_dimensions=1, is_greedy=search == "greedy")
+    assert found.terms(sample("synthetic_mips")).value == near(entry["value"])
 
 
 @pytest.mark.parametrize("name", SETS)
