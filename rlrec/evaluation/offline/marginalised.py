@@ -57,8 +57,9 @@ def state_steps(sample: SessionSample, exact_steps: int = 0) -> Floats:
 def session_weights(sample: SessionSample, weights: Floats) -> Floats:
     """Return the discounted mean of the weights of a session over all steps, (n,).
 
-    A session that is over keeps its last weight; so the mean over sessions tends to 1 where the
-    weights are right, and they can be judged as other weights are.
+    A session that is over keeps its last weight; so the mean over sessions tends to 1 where
+    weights of states at a certain step are right, and they can be judged as other weights are. Of
+    stationary ones it does where sessions are of one length, and nearly so otherwise.
     """
     sums = geometric_sums(sample.discount, sample.n_steps)
     left = sums[-1] - sums[sample.lengths]

@@ -12,6 +12,8 @@ from rlrec.errors import ConfigError, DataError, PropensityError
 
 _TOLERANCE = 1e-6  # relative, of a joint against the product of its slots
 
+_MOST_CELLS = 2**28  # numbers in a table of sessions by steps: 2 GiB
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SessionSample:
@@ -194,16 +196,34 @@ class SessionSample:
         return moved
 
     def by_step(self, values: Floats) -> Floats:
-        """Return values (N,) as (n, n_steps), 0 after a session's end."""
+        """Return values (N,) as (n, n_steps), 0 after a session's end.
+
+        Raises:
+            DataError: That would be too large a table.
+        """
+        self._check_table()
         table = np.zeros((self.n_sessions, self.n_steps))
         table[self.sessions, self.steps] = values
         return table
 
     def by_step_held(self, values: Floats) -> Floats:
-        """Return values (N,) as (n, n_steps); a session that is over keeps its last one."""
+        """Return values (N,) as (n, n_steps); a session that is over keeps its last one.
+
+        Raises:
+            DataError: That would be too large a table.
+        """
+        self._check_table()
         steps = np.minimum(np.arange(self.n_steps), self.lengths[:, None] - 1)
         held: Floats = values[self.first_rows[:, None] + steps]
         return held
+
+    def _check_table(self) -> None:
+        if self.n_sessions * self.n_steps > _MOST_CELLS:
+            raise DataError(
+                f"dividing by the mean weight of each step needs a table of {self.n_sessions} "
+                f"sessions by {self.n_steps} steps, more than {_MOST_CELLS} numbers; use a plain "
+                f"form (tis, sntis, pdis, sequential_dr), or fewer sessions"
+            )
 
     def _check_finite(self, name: str, shape: tuple[int, ...]) -> None:
         values: Floats | None = getattr(self, name)

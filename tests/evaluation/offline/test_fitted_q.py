@@ -33,6 +33,7 @@ from rlrec.evaluation.offline.step_features import (
     kernel_features,
 )
 from tests.evaluation.offline.session_problem import (
+    LOGGING,
     TARGET,
     Population,
     log_of,
@@ -69,8 +70,8 @@ def _chain_truth() -> Floats:
         for action, after in ((0, max(state - 1, 0)), (1, state + 1)):
             if after < 5:
                 moves[2 * state + action, 2 * after : 2 * after + 2] = [1 - RIGHT, RIGHT]
-    q: Floats = np.linalg.solve(np.eye(10) - CHAIN_DISCOUNT * moves, rewards).reshape(5, 2)
-    return q
+    q = np.linalg.solve(np.eye(10) - CHAIN_DISCOUNT * moves, rewards)
+    return np.asarray(q, np.float64).reshape(5, 2)
 
 
 def _chain_log(n_sessions: int, n_steps: int, seed: int) -> tuple[SessionSample, StepFeatures]:
@@ -203,8 +204,6 @@ def test_fits_that_do_not_settle_are_said(caplog: pytest.LogCaptureFixture) -> N
 
 
 def _true_weights(log: Population) -> tuple[Floats, Floats]:
-    from tests.evaluation.offline.session_problem import LOGGING
-
     there, here = visits(TARGET), visits(LOGGING)
     states = (there.sum(axis=2) / here.sum(axis=2))[log.steps, log.states]
     return states, log.columns(there / here)
@@ -223,12 +222,25 @@ def test_minimax_weights_are_the_true_ratios() -> None:
     assert estimate == pytest.approx(truth(), abs=1e-6)
 
 
-def test_regressed_weights_are_near_the_true_ratios() -> None:
+def _cell_errors(targets: Floats, cells: Ints) -> Floats:
+    """Return the standard error of the mean target of each row's cell in two thirds of the log."""
+    errors = np.empty(len(targets))
+    for cell in np.unique(cells):
+        inside = cells == cell
+        errors[inside] = targets[inside].std() / np.sqrt(inside.sum() * 2 / 3)
+    return errors
+
+
+def test_regressed_weights_are_the_true_ratios_but_for_noise() -> None:
     of_states, of_both = _true_weights(LOG)
-    found = regressed_weights(LOG.sample(), _features(LOG).logged, model=_Means())
-    np.testing.assert_allclose(found, of_both, rtol=0.1)  # folds of 10,900 sessions each
-    above = regressed_state_weights(LOG.sample(), _states(LOG), model=_Means())
-    np.testing.assert_allclose(above, of_states, rtol=0.1)
+    sample = LOG.sample()
+    cells = 4 * LOG.steps + 2 * LOG.states + LOG.actions
+    found = regressed_weights(sample, _features(LOG).logged, model=_Means())
+    # 32,768 sessions, two thirds for each model; 5 standard errors of each cell's mean
+    assert (np.abs(found - of_both) <= 5 * _cell_errors(sample.weights, cells) + 1e-9).all()
+    above = regressed_state_weights(sample, _states(LOG), model=_Means())
+    errors = _cell_errors(sample.moved_down(sample.weights, 1.0), cells // 2)
+    assert (np.abs(above - of_states) <= 5 * errors + 1e-9).all()
 
 
 def test_stationary_weights_give_the_value_of_a_chain() -> None:

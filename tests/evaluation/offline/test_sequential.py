@@ -8,6 +8,7 @@ import pytest
 
 from rlrec.arrays import Floats
 from rlrec.errors import ConfigError, DataError, PropensityError
+from rlrec.evaluation.offline import session_sample
 from rlrec.evaluation.offline.marginalised import (
     DRL,
     MARGINALISED,
@@ -270,11 +271,13 @@ def test_each_says_what_it_needs(estimator: Any) -> None:
     sample = _slates()[0] if "slot_rewards" in estimator.needs else _sample()
     columns = {"rewards", "lengths", "terminated", "discount", *estimator.needs}
     names = set(SessionSample.__dataclass_fields__)
-    bare = replace(sample, **dict.fromkeys(names - columns))
+    left_out: dict[str, Any] = dict.fromkeys(names - columns)
+    bare = replace(sample, **left_out)
     assert np.isfinite(estimator().terms(bare).value)
     for name in estimator.needs:
+        lacking: dict[str, Any] = {name: None}
         with pytest.raises(DataError, match=f"needs `{name}`"):
-            estimator().terms(replace(bare, **{name: None}))
+            estimator().terms(replace(bare, **lacking))
 
 
 def test_a_very_long_session_among_short_ones_is_weighed_without_a_table() -> None:
@@ -289,6 +292,11 @@ def test_a_very_long_session_among_short_ones_is_weighed_without_a_table() -> No
         propensities=np.full(n_rows, 0.5),
         target_probs=0.5 * np.minimum(ratios, 2),
     )
-    np.testing.assert_allclose(
-        sample.weights[:20_000], np.cumprod(sample.ratios[:20_000]), rtol=1e-12
-    )
+    np.testing.assert_array_equal(sample.weights[:20_000], np.cumprod(sample.ratios[:20_000]))
+
+
+def test_a_table_too_large_is_refused_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_sample, "_MOST_CELLS", 3 * len(ALL.lengths) - 1)
+    with pytest.raises(DataError, match=r"table of 84 sessions by 3 steps.*a plain form"):
+        SNPDIS().terms(_sample())
+    assert np.isfinite(PDIS().terms(_sample()).value)
