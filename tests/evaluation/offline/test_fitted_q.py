@@ -165,6 +165,17 @@ def test_last_rows_without_a_state_after_are_left_out_where_sessions_go_on() -> 
     assert np.abs(ended.q_hat - values.q_hat).max() > 0.01
 
 
+@pytest.mark.parametrize("model", [LinearQ(), IteratedQ(model=_Means(), n_rounds=9)], ids=repr)
+def test_where_a_cut_is_the_end_the_state_after_it_is_not_read(
+    model: QModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    bare = replace(CHAIN_FEATURES, after=None, after_probs=None)
+    with caplog.at_level(logging.ERROR):  # nine fits are not enough to settle
+        found = fitted_values(CHAIN, CHAIN_FEATURES, model=model, cut="end")
+        expected = fitted_values(CHAIN, bare, model=model, cut="end")
+    np.testing.assert_array_equal(found.q_hat, expected.q_hat)
+
+
 @pytest.mark.parametrize(
     "model", [LinearQ(penalty=0), IteratedQ(model=_Means(), n_rounds=5, tolerance=1e-12)], ids=repr
 )
@@ -241,6 +252,29 @@ def test_regressed_weights_are_the_true_ratios_but_for_noise() -> None:
     above = regressed_state_weights(sample, _states(LOG), model=_Means())
     errors = _cell_errors(sample.moved_down(sample.weights, 1.0), cells // 2)
     assert (np.abs(above - of_states) <= 5 * errors + 1e-9).all()
+
+
+@pytest.mark.parametrize("way", ["regressed", "minimax"])
+def test_weights_of_a_user_are_learned_from_others(way: str) -> None:
+    log = log_of(sessions(), 60, seed=9)
+    users = np.repeat(np.arange(12), 5)
+    features = _features(log)
+
+    def weights(sample: SessionSample, shown: StepFeatures) -> Floats:
+        if way == "regressed":
+            return regressed_weights(sample, shown.logged, users)
+        return minimax_weights(sample, shown, users, cut="end")
+
+    sample = log.sample()
+    theirs = np.isin(sample.sessions, np.flatnonzero(users == 3))
+    flipped = np.where(theirs[:, None], features.option_probs[:, ::-1], features.option_probs)
+    other_probs = np.where(theirs, 1 - sample.needed("target_probs"), sample.target_probs)
+    before = weights(sample, features)
+    after = weights(
+        replace(sample, target_probs=other_probs), replace(features, option_probs=flipped)
+    )
+    np.testing.assert_array_equal(after[theirs], before[theirs])
+    assert np.abs(after - before)[~theirs].max() > 1e-3
 
 
 def test_stationary_weights_give_the_value_of_a_chain() -> None:
