@@ -268,7 +268,8 @@ def test_weights_of_a_user_are_learned_from_others(way: str) -> None:
     sample = log.sample()
     theirs = np.isin(sample.sessions, np.flatnonzero(users == 3))
     flipped = np.where(theirs[:, None], features.option_probs[:, ::-1], features.option_probs)
-    other_probs = np.where(theirs, 1 - sample.needed("target_probs"), sample.target_probs)
+    probs = sample.needed("target_probs")
+    other_probs = np.where(theirs, 1 - probs, probs)
     before = weights(sample, features)
     after = weights(
         replace(sample, target_probs=other_probs), replace(features, option_probs=flipped)
