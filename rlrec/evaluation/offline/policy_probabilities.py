@@ -192,7 +192,10 @@ def as_judged(policy: Any, name: str, slates: Ints | None) -> Judged:
         return PredictingPolicy(policy)
     if isinstance(policy, np.ndarray | list):
         if slates is None:
-            raise ConfigError(f"policy {name!r}: arrays need a log in memory; give a SlatePolicy")
+            raise ConfigError(
+                f"policy {name!r}: arrays of probabilities belong to evaluate_offline; a log that "
+                f"is streamed needs a SlatePolicy"
+            )
         return _from_array(np.asarray(policy), name, slates)
     raise ConfigError(
         f"policy {name!r} must be a SlatePolicy (act and log_probs), a model of stable-baselines3 "
