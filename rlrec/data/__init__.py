@@ -1,10 +1,12 @@
 """Catalogues, interaction logs, loaders of public rating formats, splits and histories."""
 
 from rlrec.data.catalogue import Catalogue
+from rlrec.data.coat import load_coat
 from rlrec.data.history import HISTORY_KEYS, History, HistoryShape
 from rlrec.data.loading import load_ratings
 from rlrec.data.log import InteractionLog, LogMetadata
 from rlrec.data.movielens import load_movielens
+from rlrec.data.open_bandit import load_open_bandit
 from rlrec.data.ratings import Ratings
 from rlrec.data.rebuild import rebuild_observations
 from rlrec.data.splits import Split, leave_one_out, random_split, split_positive_by_time
@@ -20,7 +22,9 @@ __all__ = [
     "Ratings",
     "Split",
     "leave_one_out",
+    "load_coat",
     "load_movielens",
+    "load_open_bandit",
     "load_ratings",
     "load_table",
     "random_split",

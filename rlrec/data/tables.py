@@ -55,7 +55,7 @@ def load_table(
         ConfigError: An argument is of the wrong kind.
     """
     check_table_arguments(user, item, rating, timestamp, scale, delimiter)
-    table = _Table(Path(path), delimiter, ids=(user, item))
+    table = Table(Path(path), delimiter, ids=(user, item))
     user_index, user_ids = indexed(table.ids(user))
     item_index, item_ids = indexed(table.ids(item))
     values = np.ones(len(user_index)) if rating is None else table.numbers(rating)
@@ -111,10 +111,10 @@ def _check_limits(scale: object) -> None:
         )
 
 
-class _Table:
+class Table:
     """A table whose rows can be named in messages."""
 
-    def __init__(self, path: Path, delimiter: str, ids: tuple[str, str]) -> None:
+    def __init__(self, path: Path, delimiter: str, ids: tuple[str, ...]) -> None:
         self._path = path
         self._csv: CsvTable | None = None
         if path.suffix.lower() == ".parquet":

@@ -165,6 +165,80 @@ def evaluate(
 
 
 @app.command()
+def ope(
+    log: Annotated[Path, typer.Option(metavar="DIR", help="Folder of an interaction log.")],
+    policies: Annotated[
+        list[str],
+        typer.Option("--policy", metavar="POLICY", help="random, a saved model or a run."),
+    ],
+    estimators: Annotated[
+        list[str] | None,
+        typer.Option("--estimator", metavar="NAME", help="Such as snips or clipped_ips=20."),
+    ] = None,
+    interval: Annotated[str, typer.Option(help="bootstrap, delta or student_t.")] = "bootstrap",
+    reward_model: Annotated[
+        str | None, typer.Option(help="ridge, boosting or network; adds dm, dr and sndr.")
+    ] = None,
+    estimate_logging: Annotated[
+        str | None,
+        typer.Option(help="For a log without propensities: multinomial, popularity or a baseline."),
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, help="Softness of saved baselines; by default as saved.")
+    ] = None,
+    discount: Annotated[float, typer.Option(help="Weight of the reward a step later.")] = 1.0,
+    confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(min=0, help="Of resamples, folds and draws.")] = 0,
+    env: Annotated[
+        str | None, typer.Option(help="Environment; by default that of the log.")
+    ] = None,
+    arguments: Arguments = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Keep sums only, for a log larger than memory.")
+    ] = False,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the estimates as JSON.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page with table and plot.")
+    ] = None,
+) -> None:
+    """Estimate from a log what policies would earn, and say what the log cannot tell."""
+    with one_line_errors(), reporter() as told:
+        from rlrec.workflow.judging_offline import OfflineOrder, judge_offline, table_rows
+        from rlrec.workflow.run_folder import check_writable, write_file
+
+        for path in (json, html):
+            if path is not None:
+                check_writable(path)
+        order = OfflineOrder(
+            log=log,
+            policies=tuple(policies),
+            estimators=tuple(estimators or ()),
+            interval=interval,
+            reward_model=reward_model,
+            estimate_logging=estimate_logging,
+            temperature=temperature,
+            discount=discount,
+            confidence=confidence,
+            seed=seed,
+            env_id=env,
+            arguments=_parse_arguments(arguments),
+            stream=stream,
+        )
+        results = judge_offline(order, told)
+        if json is not None:
+            write_file(json, results.to_json())
+        if html is not None:
+            write_file(html, results.to_html())
+    with one_line_errors():
+        for title, columns, rows in table_rows(results):
+            print_table(title, columns, rows)
+        for caveat in results.facts.caveats:
+            print(f"{caveat}.")
+
+
+@app.command()
 def report(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.")],
 ) -> None:

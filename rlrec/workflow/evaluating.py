@@ -81,18 +81,20 @@ def _evaluate_models(
     simulator = make_simulator(env_id, n_users, **arguments)
     policies: dict[str, SlatePolicy] = {RANDOM: random_policy(simulator)}
     for path in paths:
-        policies[str(path)] = _load(path, env_id, arguments)
+        policies[str(path)] = load_policy(path, env_id, arguments)
     policies[MYOPIC] = MyopicOracle()
     policies[REFERENCE] = simulator.planning_reference(_REFERENCE_USERS, seed + 1)
     advance = reporter.task(f"rolling out {len(policies)} policies")
     return rollout(policies, simulator, n_users, seed, progress=advance)
 
 
-def _load(path: Path, env_id: str, arguments: dict[str, Any]) -> SlatePolicy:
-    """Return a saved baseline, or else a saved agent."""
+def load_policy(path: Path, env_id: str | None, arguments: dict[str, Any]) -> SlatePolicy:
+    """Return a saved baseline, or else a saved agent, which needs an environment."""
     card = path / "model.json"
     if not path.is_dir() or _format_of(card) == "rlrec-baseline":
         return load_baseline(path)
+    if env_id is None:
+        raise ConfigError(f"{path}: a saved agent needs the environment it acts in: give --env")
     from rlrec.agents import SlateQ
 
     agent: SlatePolicy = SlateQ.load(path, make_users(env_id, 1, 0, **arguments))

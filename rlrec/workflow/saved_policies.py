@@ -98,6 +98,30 @@ def logging_policy(folder: RunFolder, log_path: Path, simulator: UserSimulator) 
     return with_random_slates(informed, simulator, settings.random_share)
 
 
+def servable_policies(folder: RunFolder, simulator: UserSimulator) -> dict[str, SlatePolicy]:
+    """Return the policies of a run that know no truth, by title: baselines, logger and agents.
+
+    Args:
+        folder: The run, its agent fine-tuned.
+        simulator: Where they act.
+    """
+    from rlrec.agents import SlateQ  # imports torch
+
+    config = folder.config
+    policies: dict[str, SlatePolicy] = {RANDOM: random_policy(simulator)}
+    logged = config.logging.baseline
+    if logged is not None and logged.name != ORACLE_LOGGER:
+        logger = logging_policy(folder, folder.stage_path("log"), simulator)
+        policies[LOGGING] = DrawingPolicy(logger)
+    for baseline in config.baselines:
+        saved = folder.stage_path("baselines") / file_name(baseline.title)
+        policies[baseline.title] = load_baseline(saved)
+    users = training_users(folder, 1, seed=0)
+    policies[PRETRAINED] = SlateQ.load(folder.stage_path("pretrain") / "agent", users)
+    policies[FINETUNED] = SlateQ.load(folder.stage_path("finetune") / "agent", users)
+    return policies
+
+
 def all_policies(
     folder: RunFolder, simulator: UserSimulator, reference_seed: int
 ) -> dict[str, SlatePolicy]:

@@ -1,0 +1,79 @@
+"""Bootstrap over users: counts drawn once serve all estimators and policies."""
+
+import numpy as np
+
+from rlrec.arrays import Floats, Ints
+from rlrec.errors import ConfigError, DataError
+from rlrec.evaluation.offline.terms import Terms, ratio_sums
+
+MOST_CLUSTERS = 1000
+"""Clusters resampled; where there are more users, whole users are dealt into so many blocks."""
+
+
+class Resamples:
+    """Bootstrap replicates of a log whose rows belong to users.
+
+    Users (clusters) are resampled with replacement, since a user's rows are not independent. With
+    more users than `most_clusters` they are first dealt at random into that many blocks of whole
+    users, which costs little and changes the interval little. The counts are drawn once, so
+    estimators and policies are compared on the same replicates.
+
+    Args:
+        users: Shape (n,). Cluster of each unit, any whole numbers; None makes each unit its own.
+        n_units: n.
+        n_replicates: R, 2 or more.
+        seed: Of the draws.
+        most_clusters: Blocks at most.
+    """
+
+    def __init__(
+        self,
+        users: Ints | None,
+        n_units: int,
+        n_replicates: int = 1000,
+        seed: int = 0,
+        most_clusters: int = MOST_CLUSTERS,
+    ) -> None:
+        if n_replicates < 2:
+            raise ConfigError(f"n_replicates must be 2 or more, got {n_replicates!r}")
+        rng = np.random.default_rng(seed)
+        self._blocks = _blocks(users, n_units, most_clusters, rng)
+        self.n_clusters = int(self._blocks.max()) + 1
+        shares = np.full(self.n_clusters, 1.0 / self.n_clusters)
+        counts = rng.multinomial(self.n_clusters, shares, size=n_replicates)
+        self._counts: Floats = counts.astype(np.float64)  # (R, C)
+
+    def values(self, terms: Terms) -> Floats:
+        """Return the estimate in each replicate, re-normalised inside it, shape (R,)."""
+        if terms.n_units != len(self._blocks):
+            raise DataError(
+                f"these resamples are of {len(self._blocks)} units, the terms of {terms.n_units}"
+            )
+        numerators = self._counts @ self._block_sums(terms.numerators)
+        if terms.denominators is None:
+            sizes = np.bincount(self._blocks, minlength=self.n_clusters).astype(np.float64)
+            denominators = (self._counts @ sizes)[:, None]
+        else:
+            denominators = self._counts @ self._block_sums(terms.denominators)
+        return ratio_sums(numerators, denominators)
+
+    def _block_sums(self, values: Floats) -> Floats:
+        return np.stack(
+            [np.bincount(self._blocks, column, self.n_clusters) for column in values.T], axis=1
+        )
+
+
+def _blocks(users: Ints | None, n_units: int, most_clusters: int, rng: np.random.Generator) -> Ints:
+    """Return the block of each unit, numbered from 0 without gaps."""
+    if users is None:
+        clusters = np.arange(n_units)
+    else:
+        if users.shape != (n_units,):
+            raise DataError(f"users must have shape ({n_units},), got {users.shape}")
+        clusters = np.unique(users, return_inverse=True)[1].astype(np.int64)
+    n_clusters = int(clusters.max()) + 1
+    if n_clusters <= most_clusters:
+        return clusters
+    dealt = np.arange(n_clusters) % most_clusters
+    rng.shuffle(dealt)
+    return dealt[clusters]

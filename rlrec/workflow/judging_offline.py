@@ -1,0 +1,173 @@
+"""Judging policies on a log, without letting them serve anybody."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rlrec.baselines import make_baseline
+from rlrec.baselines.recommender import Recommender
+from rlrec.data import InteractionLog
+from rlrec.envs import UserSimulator, make_simulator
+from rlrec.errors import ConfigError
+from rlrec.evaluation.offline.evaluate import evaluate_offline
+from rlrec.evaluation.offline.logging_policy import MODELS, estimate_logging_policy
+from rlrec.evaluation.offline.offline_results import (
+    OfflineResults,
+    table_cells,
+    table_titles,
+)
+from rlrec.evaluation.offline.streaming import STREAMED, stream_offline
+from rlrec.evaluation.offline.verdict import Thresholds
+from rlrec.policy import RandomPolicy, SlatePolicy
+from rlrec.workflow.evaluating import load_policy
+from rlrec.workflow.progress import Reporter
+from rlrec.workflow.run_folder import RunFolder
+from rlrec.workflow.saved_policies import servable_policies
+
+RANDOM_WORD = "random"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflineOrder:
+    """What `rlrec ope` was asked for."""
+
+    log: Path
+    policies: tuple[str, ...]
+    """Each `random`, the folder of a saved model, or a run, whose policies are all judged."""
+    estimators: tuple[str, ...] = ()
+    """Empty for those that fit the log."""
+    interval: str = "bootstrap"
+    reward_model: str | None = None
+    estimate_logging: str | None = None
+    """How to estimate propensities; None uses those of the log."""
+    temperature: float | None = None
+    """Of saved baselines; None as saved."""
+    discount: float = 1.0
+    confidence: float = 0.95
+    seed: int = 0
+    env_id: str | None = None
+    """Environment that observes as the policies do; None for that of the log."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    stream: bool = False
+    """Keep sums only, for a log that does not fit in memory."""
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+
+def judge_offline(order: OfflineOrder, reporter: Reporter) -> OfflineResults:
+    """Return what policies would earn, by the log.
+
+    Raises:
+        ConfigError: The order does not fit the log.
+        ModelFileError, RunFolderError, DataError: A folder cannot be used.
+    """
+    if not order.policies:
+        raise ConfigError("name at least one policy with --policy: random, a saved model or a run")
+    log = InteractionLog.open(order.log)
+    env_id, arguments = _environment(order, log)
+    users = None if env_id is None else make_simulator(env_id, 1, **arguments)
+    if users is not None:
+        log = InteractionLog.open(order.log, catalogue=users.catalogue)
+    policies = _policies(order, log, users, env_id, arguments)
+    reporter.say(f"judging {len(policies)} policies on {log.n_rows:,} slates of {log.name}")
+    shared: dict[str, Any] = {
+        "discount": order.discount,
+        "confidence": order.confidence,
+        "seed": order.seed,
+        "thresholds": order.thresholds,
+        "users": users,
+    }
+    if order.stream:
+        if order.reward_model or order.estimate_logging or order.interval != "bootstrap":
+            raise ConfigError(
+                "--stream keeps sums only: leave out --reward-model and --estimate-logging, and "
+                "use the interval bootstrap"
+            )
+        return stream_offline(policies, log, estimators=order.estimators or STREAMED, **shared)
+    return evaluate_offline(
+        policies,
+        log,
+        estimators=order.estimators or None,
+        interval=order.interval,
+        reward_model=order.reward_model,
+        logging=_logging(order, log, users),
+        **shared,
+    )
+
+
+def table_rows(results: OfflineResults) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Return the tables to print: title, columns and rows of estimates, then of differences."""
+    facts = results.facts
+    title = (
+        f"{facts.n_units:,} {facts.unit} of {facts.n_users:,} users, worth "
+        f"{facts.logged_value:.4g} each as logged; {facts.confidence:.0%} intervals "
+        f"({facts.interval})"
+    )
+    tables = [(title, table_titles(), [table_cells(each) for each in results.estimates])]
+    if len({each.policy for each in results.estimates}) > 1:
+        rows = [
+            [
+                f"{row['policy']} less {row['other']}",
+                row["estimator"],
+                f"{row['difference']:.6g}",
+                f"{row['lower']:.6g} to {row['upper']:.6g}",
+                f"{row['probability_better']:.3f}",
+                row["verdict"],
+            ]
+            for _, row in results.differences().iterrows()
+        ]
+        columns = ["difference", "estimator", "value", "interval", "better in", "verdict"]
+        tables.append(("Differences, on the same resamples", columns, rows))
+    return tables
+
+
+def _environment(order: OfflineOrder, log: InteractionLog) -> tuple[str | None, dict[str, Any]]:
+    if order.env_id is not None:
+        return order.env_id, order.arguments
+    if order.arguments:
+        raise ConfigError("--arg belongs to --env: name the environment too")
+    return log.metadata.env_id, dict(log.metadata.env_arguments)
+
+
+def _policies(
+    order: OfflineOrder,
+    log: InteractionLog,
+    users: UserSimulator | None,
+    env_id: str | None,
+    arguments: dict[str, Any],
+) -> dict[str, SlatePolicy]:
+    found: dict[str, SlatePolicy] = {}
+    for word in order.policies:
+        path = Path(word)
+        if word == RANDOM_WORD:
+            n_choices = _n_choices(log, users)
+            found[word] = RandomPolicy(n_choices, log.metadata.slate_size)
+        elif (path / "run.json").is_file():
+            if users is None:
+                raise ConfigError(f"the policies of {path} need an environment: give --env")
+            found |= servable_policies(RunFolder.open(path), users)
+        else:
+            found[word] = load_policy(path, env_id, arguments)
+    if order.temperature is not None:
+        found = {name: _softened(each, order.temperature) for name, each in found.items()}
+    return found
+
+
+def _softened(policy: SlatePolicy, temperature: float) -> SlatePolicy:
+    return policy.softened(temperature) if isinstance(policy, Recommender) else policy
+
+
+def _n_choices(log: InteractionLog, users: UserSimulator | None) -> int:
+    if users is not None:
+        return users.n_choices
+    raise ConfigError(
+        f"{log.name} names no environment, so it is not known among how many items random slates "
+        f"choose: give --env"
+    )
+
+
+def _logging(order: OfflineOrder, log: InteractionLog, users: UserSimulator | None) -> Any:
+    if order.estimate_logging is None:
+        return None
+    word = order.estimate_logging
+    model = word if word in MODELS else make_baseline(word)
+    return estimate_logging_policy(log, model, users=users, seed=order.seed)

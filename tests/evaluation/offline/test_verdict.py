@@ -1,0 +1,118 @@
+"""When an estimate is supported."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rlrec.arrays import Floats
+from rlrec.errors import ConfigError
+from rlrec.evaluation.offline.verdict import (
+    NO_WEIGHTS,
+    UNKNOWN_SUPPORT,
+    Diagnostics,
+    Support,
+    Thresholds,
+    clustered_mean,
+    diagnose,
+    judge,
+    share_without_support,
+    weight_sums,
+)
+
+KNOWN = Support(share=0.0, error=0.0)
+
+
+def diagnosed(weights: Floats) -> Diagnostics:
+    return diagnose(weight_sums(weights, np.arange(len(weights))))
+
+
+def test_diagnostics_of_weights_by_hand() -> None:
+    found = diagnosed(np.array([1.0, 3.0]))
+    assert found.effective_sample_size == pytest.approx(16 / 10)
+    assert (found.largest_weight, found.mean_weight) == (3.0, 2.0)
+    assert found.mean_weight_error == pytest.approx(1.0)
+
+
+def test_weights_of_one_user_are_one_observation() -> None:
+    rng = np.random.default_rng(0)
+    of_user = rng.exponential(size=400)
+    users = np.repeat(np.arange(400), 5)
+    found = diagnose(weight_sums(of_user[users], users))
+    assert found.mean_weight_error == pytest.approx(of_user.std(ddof=1) / 20)
+
+
+def test_the_error_of_a_mean_over_users_covers_it() -> None:
+    rng = np.random.default_rng(1)
+    inside = 0
+    for _ in range(400):
+        sizes = rng.integers(1, 6, size=100).astype(float)
+        level = rng.normal(size=100)
+        mean, error = clustered_mean(sizes * level, sizes)
+        inside += abs(mean) < 1.96 * error
+    # 400 trials of 0.95, a little less for 100 users: 5 standard errors of 0.011
+    assert 0.88 < inside / 400 <= 1.0
+
+
+def test_even_weights_are_supported() -> None:
+    verdict = judge(diagnosed(np.ones(200)), KNOWN, 200, Thresholds(), 0.5)
+    assert (verdict.word, verdict.reason) == ("supported", "")
+
+
+def test_a_small_effective_sample_is_not_supported() -> None:
+    verdict = judge(diagnosed(np.ones(50)), KNOWN, 50, Thresholds(), 0.5)
+    assert verdict.word == "unsupported"
+    assert "effective sample size is 50, below 100" in verdict.reason
+
+
+def test_a_mean_weight_off_one_is_not_supported() -> None:
+    weights = np.tile([0.4, 0.6], 500)
+    verdict = judge(diagnosed(weights), KNOWN, 1000, Thresholds(), 0.5)
+    assert verdict.word == "unsupported"
+    assert "the mean weight is 0.5" in verdict.reason
+
+
+def test_a_mean_weight_off_one_by_chance_is_supported() -> None:
+    weights = np.random.default_rng(2).exponential(size=1000)
+    assert judge(diagnosed(weights), KNOWN, 1000, Thresholds(), 0.5).word == "supported"
+
+
+def test_weights_that_are_all_zero_are_not_supported() -> None:
+    verdict = judge(diagnosed(np.zeros(1000)), KNOWN, 1000, Thresholds(), 0.0)
+    assert verdict.word == "unsupported"
+    assert "effective sample size is 0" in verdict.reason
+
+
+def test_a_share_without_support_is_what_the_mean_ratio_lacks() -> None:
+    ratios = np.random.default_rng(3).exponential(0.7, size=4000)
+    support = share_without_support(ratios, np.ones(4000))
+    assert abs(support.share - 0.3) < 4 * support.error
+    assert judge(NO_WEIGHTS, support, 4000, Thresholds(), 0.5).word == "unsupported"
+
+
+def test_a_model_alone_is_never_called_supported() -> None:
+    verdict = judge(NO_WEIGHTS, UNKNOWN_SUPPORT, 500, Thresholds(), 0.5)
+    assert verdict.word == "model only"
+
+
+def test_few_users_are_not_supported() -> None:
+    verdict = judge(diagnosed(np.ones(500)), KNOWN, 12, Thresholds(), 0.5)
+    assert "12 users, fewer than 30" in verdict.reason
+
+
+def test_no_number_is_not_supported() -> None:
+    assert judge(NO_WEIGHTS, KNOWN, 500, Thresholds(), math.nan).word == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"effective_sample_size": -1.0}, "effective_sample_size must be 0 or more, got -1.0"),
+        ({"weight_errors": 0.0}, "weight_errors must be above 0"),
+        ({"unsupported_share": 1.5}, "unsupported_share must lie in 0..1"),
+        ({"n_users": 0}, "n_users must be 1 or more"),
+    ],
+)
+def test_thresholds_out_of_range_are_refused(wrong: dict[str, float], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Thresholds(**wrong)  # type: ignore[arg-type]
