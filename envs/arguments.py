@@ -1,13 +1,61 @@
-"""Checks of the arguments that environments share."""
+"""Checks of the arguments that environments and their parts share."""
 
-from collections.abc import Mapping
-from numbers import Integral
+import json
+from collections.abc import Collection, Mapping
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from rlrec.arrays import Ints
-from rlrec.errors import ConfigError, SlateError
+from rlrec.errors import ConfigError, SlateError, UnknownNameError, nearest_hint
+
+LARGEST = 1e6
+"""Numbers beyond this mean nothing in any part, and would overflow in some."""
+MOST = 2**31
+MOST_USERS = 10**8
+MOST_FIRST_USER = 2**42  # so that the numbers of all their episodes have 64 bits
+MOST_ITEMS = 10**7
+MOST_TOPICS = 10**4
+MOST_CANDIDATES = 10**6
+MOST_HISTORY = 10**6
+MOST_CELLS = 10**9
+"""Items times topics, or moments times places, in one table."""
+
+
+def plain(value: Any) -> Any:
+    """Return an argument as it stands in JSON, where everything in it can.
+
+    Numbers and arrays of numpy become Python's numbers and lists, tuples become lists, as deep as
+    lists and mappings go; anything else stays.
+    """
+    if isinstance(value, np.floating):
+        return float(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def json_ready(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments as they stand in JSON.
+
+    Raises:
+        ConfigError: One of them cannot stand there.
+    """
+    ready: dict[str, Any] = plain(arguments)
+    for name, value in ready.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"arguments of a Problem must be ready for JSON, which logs are written in; "
+                f"{name!r} is {value!r}"
+            ) from error
+    return ready
 
 
 def check_whole_number(name: str, value: object, least: int, most: int | None = None) -> None:
@@ -17,6 +65,91 @@ def check_whole_number(name: str, value: object, least: int, most: int | None = 
         return
     rule = f"of {least} or more" if most is None else f"in {least}..{most}"
     raise ConfigError(f"{name} must be a whole number {rule}, got {value!r}")
+
+
+def check_size(name: str, value: object, least: int = 1, most: int = MOST) -> None:
+    """Raise ConfigError unless `value` is a whole number of `least` or more that can be held."""
+    check_whole_number(name, value, least)
+    if value > most:  # type: ignore[operator]
+        raise ConfigError(f"{name} must be at most {most}, got {value!r}")
+
+
+def check_catalogue_size(n_items: int, n_topics: int = 1, fewest_topics: int = 1) -> None:
+    """Raise ConfigError unless a catalogue of so many items and topics can be held."""
+    check_size("n_items", n_items, most=MOST_ITEMS)
+    check_size("n_topics", n_topics, fewest_topics, MOST_TOPICS)
+    if n_items * n_topics > MOST_CELLS:
+        raise ConfigError(
+            f"n_items times n_topics must be at most {MOST_CELLS}, got {n_items} times {n_topics}"
+        )
+
+
+def check_number(
+    name: str,
+    value: object,
+    low: float = -LARGEST,
+    high: float = LARGEST,
+    *,
+    above: bool = False,
+) -> None:
+    """Raise ConfigError unless `value` is a number in low..high, which are in it.
+
+    Args:
+        name: Of the argument.
+        value: What it is; neither a boolean nor an array is a number.
+        low: Least that it may be.
+        high: Most that it may be.
+        above: Whether it must be above `low`.
+    """
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise ConfigError(f"{name} must be a number, got {value!r}")
+    if not low <= value <= high or (above and value == low):  # type: ignore[operator]
+        raise ConfigError(f"{name} must {_rule(low, high, above)}, got {value!r}")
+
+
+def _rule(low: float, high: float, above: bool) -> str:
+    if high < LARGEST:
+        return f"lie in {low:g}..{high:g}" + (f", above {low:g}" if above else "")
+    if above:
+        return f"be above {low:g} and finite, up to {high:g}"
+    if low == -high:
+        return f"be finite, in {low:g}..{high:g}"
+    return f"be {low:g} or more and finite, up to {high:g}"
+
+
+def check_numbers(
+    name: str, values: object, low: float = -LARGEST, high: float = LARGEST
+) -> list[float]:
+    """Return numbers as a list, at least one.
+
+    Raises:
+        ConfigError: They are no sequence of numbers in low..high.
+    """
+    listed = plain(values)
+    if not isinstance(listed, list) or not listed:
+        raise ConfigError(f"{name} must be a list of numbers, got {values!r}")
+    for place, value in enumerate(listed):
+        check_number(f"{name}[{place}]", value, low, high)
+    return listed
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise ConfigError unless `value` is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ConfigError(f"{name} must be true or false, got {value!r}")
+
+
+def check_name(name: str, value: object, known: Collection[str]) -> None:
+    """Raise an error unless `value` is one of the names that are known.
+
+    Raises:
+        ConfigError: It is no name at all.
+        UnknownNameError: It is another name.
+    """
+    if not isinstance(value, str):
+        raise ConfigError(f"{name} must be one of {list(known)}, got {value!r}")
+    if value not in known:
+        raise UnknownNameError(f"no {name} is called {value!r}.{nearest_hint(value, known)}")
 
 
 def checked_slates(slates: Ints, n_users: int, slate_size: int, n_choices: int) -> Ints:
@@ -41,17 +174,3 @@ def checked_slates(slates: Ints, n_users: int, slate_size: int, n_choices: int) 
             f"user {row} in slot {slot}"
         )
     return slates
-
-
-def plain(value: Any) -> Any:
-    """Return a value with Python's numbers in place of numpy's, as deep as lists and mappings go.
-
-    Arguments of an environment are written into logs and runs as JSON, which knows no others.
-    """
-    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
-        return value.item()
-    if isinstance(value, Mapping):
-        return {key: plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(plain(part) for part in value)
-    return value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 
-from rlrec.envs.arguments import plain
+from rlrec.envs.arguments import check_whole_number, plain
 from rlrec.envs.presets.composed_users import ENV_ID as COMPOSED_USERS
 from rlrec.envs.presets.composed_users import composed_users
 from rlrec.envs.presets.drifting_tastes import ENV_ID as DRIFTING_TASTES
@@ -75,6 +75,8 @@ def make_simulator(
         UnknownNameError: No environment, or none of its arguments, has that name.
         ConfigError: An argument is outside its range.
     """
+    if not isinstance(env_id, str):
+        raise ConfigError(f"env_id must be a name such as {INTEREST_EVOLUTION!r}, got {env_id!r}")
     if env_id not in _ENTRIES:
         raise UnknownNameError(
             f"no environment is called {env_id!r}.{nearest_hint(env_id, _ENTRIES)}"
@@ -86,13 +88,15 @@ def make_simulator(
             raise UnknownNameError(f"{env_id} has no argument {name!r}.{hint}")
     arguments = {name: plain(value) for name, value in arguments.items()}
     try:
-        return entry.factory(n_users, first_user, **arguments)
-    except TypeError as error:
+        signature(entry.factory).bind(n_users, first_user, **arguments)
+    except TypeError as error:  # such as an argument without a default; its own errors pass
         raise ConfigError(f"{env_id} cannot be made from {arguments}: {error}") from error
+    return entry.factory(n_users, first_user, **arguments)
 
 
 def make_users(env_id: str, n_users: int, seed: int = 0, **arguments: Any) -> "SlateVecEnv":
     """Return `n_users` users as a stable-baselines3 `VecEnv` (arguments as `make_simulator`)."""
+    check_whole_number("seed", seed, 0)
     from rlrec.envs.sb3 import SlateVecEnv  # imports torch, which simulating does not need
 
     return SlateVecEnv(make_simulator(env_id, n_users, **arguments), seed)
@@ -112,6 +116,7 @@ def register(entry: EnvironmentEntry) -> None:
 
 def make_single_env(env_id: str, render_mode: str | None = None, **arguments: Any) -> SlateEnv:
     """Return one user as a Gymnasium environment; `gym.make` calls it."""
+    _refuse_n_users(arguments, "gym.make makes one user, gym.make_vec and make_users make many")
     return SlateEnv(make_simulator(env_id, 1, **arguments), render_mode)
 
 
@@ -123,8 +128,14 @@ def make_vector_env(
     **arguments: Any,
 ) -> SlateVectorEnv:
     """Return users as a Gymnasium vector environment; `gym.make_vec` calls it."""
+    _refuse_n_users(arguments, "say num_envs")
     simulator = make_simulator(env_id, num_envs, **arguments)
     return SlateVectorEnv(simulator, render_mode, autoreset_mode)
+
+
+def _refuse_n_users(arguments: dict[str, Any], way_out: str) -> None:
+    if "n_users" in arguments:
+        raise ConfigError(f"n_users cannot be set here: {way_out}")
 
 
 register(

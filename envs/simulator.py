@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from rlrec.arrays import Bools, Floats, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import History, HistoryShape
-from rlrec.envs.arguments import check_whole_number, checked_slates
+from rlrec.envs.arguments import (
+    MOST_FIRST_USER,
+    MOST_HISTORY,
+    MOST_USERS,
+    check_size,
+    check_whole_number,
+    checked_slates,
+    json_ready,
+)
 from rlrec.envs.blocks.state import State
 from rlrec.envs.origin import Origin, check_origin, origin_of
 from rlrec.envs.user_model_checks import check_outcome, check_truth, check_user_model
@@ -44,7 +52,7 @@ class Problem:
     slate_size: int
     env_id: str = "unregistered"
     arguments: dict[str, Any] = field(default_factory=dict)
-    """Arguments that make this problem again; ready for JSON."""
+    """Arguments that make this problem again, ready for JSON; what is numpy's is converted."""
     catalogue: Catalogue | None = None
     """The items, or None for fresh documents."""
     history: HistoryShape | None = None
@@ -57,11 +65,12 @@ class Problem:
 
     def __post_init__(self) -> None:
         check_user_model(self.users)
+        object.__setattr__(self, "arguments", json_ready(self.arguments))
         check_whole_number("slate_size", self.slate_size, 1, self.users.items.n_choices)
         if self.history is not None:
-            check_whole_number("history_length", self.history.length, 1)
+            check_size("history_length", self.history.length, most=MOST_HISTORY)
         if self.max_steps is not None:
-            check_whole_number("max_steps", self.max_steps, 1)
+            check_size("max_steps", self.max_steps)
 
     @property
     def history_shape(self) -> HistoryShape:
@@ -89,8 +98,8 @@ class UserSimulator:
     """
 
     def __init__(self, problem: Problem, n_users: int, first_user: int = 0) -> None:
-        check_whole_number("n_users", n_users, 1)
-        check_whole_number("first_user", first_user, 0)
+        check_size("n_users", n_users, most=MOST_USERS)
+        check_size("first_user", first_user, 0, MOST_FIRST_USER)
         self.problem = problem
         self.n_users = n_users
         self.first_user = first_user

@@ -1,15 +1,29 @@
 """Environments by name, and what is said to wrong names and arguments."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from rlrec.envs import describe_environments, make_simulator, make_users
+from rlrec.data import InteractionLog
+from rlrec.envs import (
+    EnvironmentEntry,
+    UserSimulator,
+    describe_environments,
+    make_simulator,
+    make_users,
+    register,
+    registration,
+)
+from rlrec.envs.presets import interest_evolution
 from rlrec.errors import ConfigError, UnknownNameError
+from rlrec.policy import RandomPolicy
 
 ENV_ID = "rlrec/InterestEvolution-v0"
 
@@ -109,17 +123,88 @@ def test_gymnasium_passes_errors_on() -> None:
 @pytest.mark.parametrize(
     ("env_id", "arguments"),
     [
-        ("rlrec/InterestEvolution-v0", {"n_items": np.int64(30), "nothing_score": np.float32(1)}),
         (
-            "rlrec/DriftingTastes-v0",
-            {"drift_sd": np.float32(0.5), "conformity": (np.float64(0), 1)},
+            ENV_ID,
+            {"n_items": np.int64(30), "slate_size": np.uint8(3), "nothing_score": np.array(1)},
         ),
-        ("rlrec/ComposedUsers-v0", {"blocks": {"satiation": {"strength": np.float32(0.5)}}}),
+        ("rlrec/DriftingTastes-v0", {"drift_sd": np.array([0.1, 0.3]), "lifetime": np.float32(60)}),
+        ("rlrec/DriftingTastes-v0", {"conformity": (np.float64(0), 1)}),
+        ("rlrec/TopicBoredom-v0", {"slope": np.float32(3), "two_way": np.bool_(True)}),
+        ("rlrec/UserReturn-v0", {"patience": {"tiring": {"uniform": np.array([1.0, 2.0])}}}),
+        ("rlrec/ComposedUsers-v0", {"blocks": {"satiation": {"strength": np.float16(0.5)}}}),
     ],
 )
-def test_numbers_of_numpy_are_written_as_plain_numbers(
-    env_id: str, arguments: dict[str, Any]
+def test_numbers_of_numpy_are_arguments_like_others(
+    env_id: str, arguments: dict[str, Any], tmp_path: Path
 ) -> None:
     made = make_simulator(env_id, 2, **arguments)
     again = make_simulator(env_id, 2, **json.loads(json.dumps(made.arguments)))
     assert again.arguments == made.arguments
+    random = RandomPolicy(made.n_choices, made.slate_size)
+    log = InteractionLog.record(random, made, n_steps=4, path=tmp_path / "log")
+    assert log.metadata.env_arguments == made.arguments
+
+
+def test_presets_called_as_functions_write_numbers_of_numpy_as_plain_ones_too() -> None:
+    made = interest_evolution(2, n_items=np.int64(50), nothing_score=np.float32(0.5))  # type: ignore[arg-type]
+    assert json.loads(json.dumps(made.arguments))["nothing_score"] == 0.5
+    assert type(made.arguments["n_items"]) is int
+
+
+def test_arguments_that_cannot_stand_in_json_are_refused() -> None:
+    problem = make_simulator(ENV_ID, 2).problem
+    for value in (object(), float("nan")):
+        with pytest.raises(ConfigError, match=r"must be ready for JSON.*'rate' is"):
+            replace(problem, arguments={"rate": value})
+
+
+def faulty(n_users: int, first_user: int = 0, *, rate: float) -> UserSimulator:
+    raise TypeError("a mistake of the author")
+
+
+@pytest.fixture
+def faulty_id() -> Iterator[str]:
+    register(entry_of("test/Faulty-v0"))
+    yield "test/Faulty-v0"
+    del registration._ENTRIES["test/Faulty-v0"], gym.registry["test/Faulty-v0"]
+
+
+def entry_of(env_id: str) -> EnvironmentEntry:
+    return EnvironmentEntry(env_id=env_id, factory=faulty, title="t", floor="0", reference="1")
+
+
+def test_what_goes_wrong_inside_an_environment_is_not_taken_for_a_wrong_argument(
+    faulty_id: str,
+) -> None:
+    with pytest.raises(TypeError, match="^a mistake of the author$"):
+        make_simulator(faulty_id, 2, rate=0.5)
+
+
+def test_an_argument_without_a_default_is_asked_for(faulty_id: str) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be made from {}: missing .*'rate'"):
+        make_simulator(faulty_id, 2)
+
+
+@pytest.mark.parametrize("env_id", [None, ["a"], 3])
+def test_an_environment_is_asked_for_by_name(env_id: Any) -> None:
+    with pytest.raises(ConfigError, match="env_id must be a name such as"):
+        make_simulator(env_id, 2)
+
+
+def test_gymnasium_makes_one_user_or_num_envs() -> None:
+    with pytest.raises(ConfigError, match=r"n_users cannot be set here: gym.make makes one user"):
+        gym.make(ENV_ID, n_users=3)
+    with pytest.raises(ConfigError, match=r"n_users cannot be set here: say num_envs"):
+        gym.make_vec(ENV_ID, num_envs=2, n_users=3)
+
+
+@pytest.mark.parametrize(("name", "most"), [("n_users", 10**8), ("first_user", 2**42)])
+def test_too_many_users_are_refused(name: str, most: int) -> None:
+    with pytest.raises(ConfigError, match=f"{name} must be at most {most}, got {10**20}"):
+        make_simulator(ENV_ID, **{"n_users": 1, name: 10**20})
+
+
+@pytest.mark.parametrize("seed", [None, -1, True, "x"])
+def test_users_for_sb3_refuse_a_wrong_seed_at_once(seed: Any) -> None:
+    with pytest.raises(ConfigError, match="seed must be a whole number of 0 or more"):
+        make_users(ENV_ID, 2, seed=seed)
