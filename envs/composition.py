@@ -69,9 +69,10 @@ def build(kind: str, spec: Any, menu: Menu, given: Mapping[str, Any] | None = No
     if len(menu) == 1 and isinstance(settings, Mapping):  # there is nothing else to name
         settings = {"name": next(iter(menu)), **settings}
     if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
+        first = next(iter(menu))
         raise ConfigError(
-            f'{kind} must be a name, or a mapping such as {{"name": {next(iter(menu))!r}, ...}} '
-            f"with parameters, got {spec!r}"
+            f'{kind} must be a name, or a mapping such as {{"name": "{first}", ...}} with '
+            f"parameters, got {spec!r}"
         )
     name = settings["name"]
     if name not in menu:

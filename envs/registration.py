@@ -1,6 +1,7 @@
 """The environments by name, in Gymnasium's registry and ours."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -8,20 +9,27 @@ import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 
 from rlrec.envs.arguments import check_whole_number, plain
+from rlrec.envs.blocks.boredom import SCOPES
+from rlrec.envs.blocks.vector_taste import SCALES
+from rlrec.envs.fitting.model import POPULATIONS
+from rlrec.envs.menus import BLOCKS, CHOICES, LEAVINGS, RESPONSES, TASTES
 from rlrec.envs.presets.composed_users import ENV_ID as COMPOSED_USERS
 from rlrec.envs.presets.composed_users import composed_users
+from rlrec.envs.presets.drifting_tastes import CHOICES as DRIFTING_CHOICES
 from rlrec.envs.presets.drifting_tastes import ENV_ID as DRIFTING_TASTES
 from rlrec.envs.presets.drifting_tastes import drifting_tastes
 from rlrec.envs.presets.fitted_users import ENV_ID as FITTED_USERS
 from rlrec.envs.presets.fitted_users import fitted_users
+from rlrec.envs.presets.interest_evolution import CASCADE_FORMS, interest_evolution
+from rlrec.envs.presets.interest_evolution import CHOICES as EVOLUTION_CHOICES
 from rlrec.envs.presets.interest_evolution import ENV_ID as INTEREST_EVOLUTION
-from rlrec.envs.presets.interest_evolution import interest_evolution
 from rlrec.envs.presets.interest_exploration import ENV_ID as INTEREST_EXPLORATION
 from rlrec.envs.presets.interest_exploration import interest_exploration
 from rlrec.envs.presets.long_term_satisfaction import ENV_ID as LONG_TERM_SATISFACTION
 from rlrec.envs.presets.long_term_satisfaction import long_term_satisfaction
+from rlrec.envs.presets.topic_boredom import COUNTED, PRESETS, topic_boredom
 from rlrec.envs.presets.topic_boredom import ENV_ID as TOPIC_BOREDOM
-from rlrec.envs.presets.topic_boredom import topic_boredom
+from rlrec.envs.presets.user_return import CHOICES as RETURN_CHOICES
 from rlrec.envs.presets.user_return import ENV_ID as USER_RETURN
 from rlrec.envs.presets.user_return import user_return
 from rlrec.envs.simulator import SimulatorFactory, UserSimulator
@@ -44,6 +52,8 @@ class EnvironmentEntry:
     """Return of random slates."""
     reference: str
     """Return of the planning reference."""
+    choices: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    """Arguments that are names, with what they may be."""
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -53,6 +63,7 @@ class EnvironmentEntry:
 
 
 _ENTRIES: dict[str, EnvironmentEntry] = {}
+_ENTRY_POINT = f"{__name__}:make_single_env"  # by name, for a spec must go into JSON
 
 
 def describe_environments() -> list[EnvironmentEntry]:
@@ -102,16 +113,41 @@ def make_users(env_id: str, n_users: int, seed: int = 0, **arguments: Any) -> "S
     return SlateVecEnv(make_simulator(env_id, n_users, **arguments), seed)
 
 
-def register(entry: EnvironmentEntry) -> None:
-    """Add an environment to Gymnasium's registry and to ours."""
-    _ENTRIES[entry.env_id] = entry
-    if entry.env_id not in gym.registry:
-        gym.register(
-            id=entry.env_id,
-            entry_point=f"{__name__}:make_single_env",  # by name, for a spec must go into JSON
-            vector_entry_point=f"{__name__}:make_vector_env",
-            kwargs={"env_id": entry.env_id},
+def register(entry: EnvironmentEntry, *, replace: bool = False) -> None:
+    """Add an environment to Gymnasium's registry and to ours.
+
+    Args:
+        entry: What to add.
+        replace: Whether it may take the place of an environment of the same name.
+
+    Raises:
+        ConfigError: The name is taken, or is none that Gymnasium takes.
+    """
+    if not isinstance(entry, EnvironmentEntry):
+        raise ConfigError(f"register takes an EnvironmentEntry, got {entry!r}")
+    env_id = entry.env_id
+    if _is_taken(env_id) and not replace:
+        raise ConfigError(
+            f"an environment is called {env_id!r} already: choose another name, or say "
+            "register(entry, replace=True)"
         )
+    gym.registry.pop(env_id, None)
+    try:
+        gym.register(
+            id=env_id,
+            entry_point=_ENTRY_POINT,
+            vector_entry_point=f"{__name__}:make_vector_env",
+            kwargs={"env_id": env_id},
+        )
+    except gym.error.Error as error:
+        raise ConfigError(f"Gymnasium does not take the name {env_id!r}: {error}") from error
+    _ENTRIES[env_id] = entry
+
+
+def _is_taken(env_id: str) -> bool:
+    """Return whether a name is one of ours, or of another package's in Gymnasium's registry."""
+    spec = gym.registry.get(env_id)
+    return env_id in _ENTRIES or (spec is not None and spec.entry_point != _ENTRY_POINT)
 
 
 def make_single_env(env_id: str, render_mode: str | None = None, **arguments: Any) -> SlateEnv:
@@ -145,6 +181,7 @@ register(
         title="interests evolve with what is watched; the visit's time follows quality",
         floor="160.4 (fresh documents), 174 (catalogue of 1000)",
         reference="280.3 (fresh documents), 779 (catalogue of 1000)",
+        choices={"choice": EVOLUTION_CHOICES, "cascade_form": CASCADE_FORMS},
     )
 )
 
@@ -175,6 +212,7 @@ register(
         title="users learned from ratings: choices teach what attracts, ratings what satisfies",
         floor="174 (made-up ratings)",
         reference="566 (made-up ratings)",
+        choices={"population": POPULATIONS},
     )
 )
 
@@ -185,6 +223,13 @@ register(
         title="users composed by configuration: any choice, response and blocks, by name",
         floor="84.4 (defaults), 39.4 (sceptical, satiated by topics)",
         reference="91.9 (defaults), 49.2 (sceptical, satiated by topics); myopic",
+        choices={
+            "taste": TASTES,
+            "choice": CHOICES,
+            "response": RESPONSES,
+            "blocks": BLOCKS,
+            "leaving": LEAVINGS,
+        },
     )
 )
 
@@ -195,6 +240,7 @@ register(
         title="tastes drift on their own, items come and go, trends rise and fall",
         floor="23.5 (logit), 22.5 (position-based choice)",
         reference="60.2 (logit), 112.3 (position-based choice); optimal",
+        choices={"choice": DRIFTING_CHOICES},
     )
 )
 
@@ -205,6 +251,7 @@ register(
         title="users visit again and again, if visits leave them satisfied",
         floor="39.1",
         reference="114.3",
+        choices={"choice": RETURN_CHOICES},
     )
 )
 
@@ -215,5 +262,11 @@ register(
         title="too many clicks on a topic spoil the visit for a while",
         floor="53.2 clicks",
         reference="499 clicks (the last 10 counted), 390 (all of the window)",
+        choices={
+            "preset": PRESETS,
+            "counted": COUNTED,
+            "bored_scope": SCOPES,
+            "relevance_scale": SCALES,
+        },
     )
 )

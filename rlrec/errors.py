@@ -55,8 +55,17 @@ class ModelFileError(RlrecError, ValueError):
     """A saved model is missing, damaged, foreign or of another version."""
 
 
-def nearest_hint(name: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'x'?" for a close match of `name`, else a list of what is known."""
+def nearest_hint(name: object, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for what comes close to `name`, else a list of what is known.
+
+    Upper and lower case are alike here, and the beginning of a name may stand for it.
+    """
     names = sorted(known)
-    close = get_close_matches(name, names, n=1)
-    return f" Did you mean {close[0]!r}?" if close else f" Known: {names}."
+    asked = str(name).lower()
+    close = get_close_matches(asked, [other.lower() for other in names], n=1)
+    meant = [other for other in names if other.lower() in close]
+    if not meant and asked:
+        meant = [other for other in names if other.lower().startswith(asked)]
+    if not meant:
+        return f" Known: {names}."
+    return f" Did you mean {' or '.join(repr(other) for other in meant)}?"

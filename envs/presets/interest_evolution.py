@@ -29,6 +29,8 @@ from rlrec.errors import UnknownNameError, nearest_hint
 ENV_ID = "rlrec/InterestEvolution-v0"
 N_TOPICS = 20
 QUALITY_SD = 0.1
+CHOICES = ("proportional", "logit", "cascade")
+CASCADE_FORMS = ("exponential", "proportional")
 
 
 def interest_evolution(

@@ -26,7 +26,7 @@ from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
 
 ENV_ID = "rlrec/TopicBoredom-v0"
 Counted = Literal["last_10", "window"]
-_COUNTED: tuple[Counted, ...] = ("last_10", "window")
+COUNTED: tuple[Counted, ...] = ("last_10", "window")
 _WINDOW = 5
 _DURATION = 5
 _LEAST_TOPICS = 3
@@ -126,10 +126,14 @@ def topic_boredom(
     Arguments:
         n_users: B.
         first_user: Number of the first user of the batch.
-        preset: A published setting, "TopK-Bored", "TopK-BoredInf", "TopK-Uncertain",
-            "SingleItem-Static", "SingleItem-BoredInf", "SingleItem-Uncertain", "Rerank-Static" or
-            "Rerank-Bored"; None for ours, given below in brackets. It stands for the arguments down
-            to `opening_slate`; those that are given go before it.
+        preset: A published setting, or None for ours, given below in brackets. It stands for the
+            arguments down to `opening_slate`; those that are given go before it. "TopK-Bored":
+            slates of 10, boredom. "TopK-BoredInf": clicks also draw tastes (`influence` 0.05).
+            "TopK-Uncertain": that, and clicks follow tastes less sharply (`slope` 10).
+            "SingleItem-Static": one item at a time, nobody is ever bored. "SingleItem-BoredInf":
+            one item, boredom and influence. "SingleItem-Uncertain": one item, `slope` 10, nobody is
+            bored. "Rerank-Static": 10 items in all, to be put in order in visits of 10 steps, and
+            nobody is bored. "Rerank-Bored": that, with boredom from 4 clicks on.
         n_items: N (1000).
         slate_size: K (10).
         n_topics: T (10), 3 or more.
@@ -233,8 +237,8 @@ def _setting(preset: str | None, given: dict[str, Any]) -> _Setting:
     check_whole_number("n_items", setting.n_items, 1)
     check_whole_number("n_topics", setting.n_topics, _LEAST_TOPICS)
     check_whole_number("slate_size", setting.slate_size, 1, setting.n_items)
-    if setting.counted not in _COUNTED:
-        raise ConfigError(f"counted must be one of {_COUNTED}, got {setting.counted!r}")
+    if setting.counted not in COUNTED:
+        raise ConfigError(f"counted must be one of {COUNTED}, got {setting.counted!r}")
     return setting
 
 

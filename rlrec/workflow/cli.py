@@ -95,7 +95,10 @@ def envs() -> None:
             print(f"{entry.env_id}\n    {entry.title}")
             print(f"    random slates       {entry.floor}")
             print(f"    planning reference  {entry.reference}")
-            print(f"    arguments           {_arguments_line(entry.arguments)}\n")
+            print(f"    arguments           {_arguments_line(entry.arguments)}")
+            for name, known in entry.choices.items():
+                print(f"    {name:<19} {', '.join(known)}")
+            print()
 
 
 @app.command()

@@ -176,7 +176,7 @@ def entry_of(env_id: str) -> EnvironmentEntry:
 def test_what_goes_wrong_inside_an_environment_is_not_taken_for_a_wrong_argument(
     faulty_id: str,
 ) -> None:
-    with pytest.raises(TypeError, match="^a mistake of the author$"):
+    with pytest.raises(TypeError, match=r"^a mistake of the author$"):
         make_simulator(faulty_id, 2, rate=0.5)
 
 
@@ -208,3 +208,44 @@ def test_too_many_users_are_refused(name: str, most: int) -> None:
 def test_users_for_sb3_refuse_a_wrong_seed_at_once(seed: Any) -> None:
     with pytest.raises(ConfigError, match="seed must be a whole number of 0 or more"):
         make_users(ENV_ID, 2, seed=seed)
+
+
+def test_a_name_that_is_taken_is_not_registered_again_unless_asked_for(faulty_id: str) -> None:
+    other = replace(entry_of(faulty_id), title="another")
+    with pytest.raises(ConfigError, match=r"is called 'test/Faulty-v0' already: .*replace=True"):
+        register(other)
+    assert other not in describe_environments()
+    register(other, replace=True)
+    assert other in describe_environments()
+
+
+def test_names_of_other_packages_are_taken_too() -> None:
+    with pytest.raises(ConfigError, match="is called 'CartPole-v1' already"):
+        register(entry_of("CartPole-v1"))
+    assert gym.make("CartPole-v1").spec is not None
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("x", "register takes an EnvironmentEntry, got 'x'"),
+        (entry_of("no name"), "Gymnasium does not take the name 'no name'"),
+    ],
+)
+def test_what_cannot_be_registered_is_refused(entry: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        register(entry)
+    assert entry not in describe_environments()
+
+
+def test_what_an_argument_may_be_called_is_told() -> None:
+    entries = {entry.env_id: entry for entry in describe_environments()}
+    assert "TopK-Bored" in entries["rlrec/TopicBoredom-v0"].choices["preset"]
+    assert "exponential" in entries[ENV_ID].choices["cascade_form"]
+    assert "satiation" in entries["rlrec/ComposedUsers-v0"].choices["blocks"]
+    for entry in entries.values():
+        for name, known in entry.choices.items():
+            assert name in entry.arguments
+            assert f"{name}:" in str(entry.factory.__doc__)
+            for choice in known:
+                assert f'"{choice}"' in str(entry.factory.__doc__), (entry.env_id, choice)

@@ -42,6 +42,8 @@ def test_environments_are_listed_with_floor_and_reference() -> None:
     assert shown.exit_code == 0
     assert "rlrec/InterestEvolution-v0" in shown.output
     assert "random slates" in shown.output
+    assert "    cascade_form        exponential, proportional\n" in shown.output
+    assert "TopK-Uncertain" in shown.output
 
 
 @pytest.mark.parametrize(
