@@ -46,7 +46,8 @@ class Scene(NamedTuple):
     rewards: list[float]
     """Reward of each step."""
     lines: dict[str, list[float]]
-    """Numbers of the user's hidden state, at the start and after each step."""
+    """Numbers of the user's hidden state, at the start and after each step: those that have changed
+    first, then those that policies see, then all others."""
     bars: dict[str, Floats]
     """Arrays of the user's hidden state, such as interests by topic, as they are now: those that
     have changed first, none whose values are all the same."""
@@ -133,7 +134,7 @@ class Watch:
             self._slots,
             None if chances is None or not self._slots else float(chances[-1]),
             self._rewards,
-            self._lines,
+            self._telling_lines(),
             self._telling_bars(),
         )
 
@@ -182,6 +183,13 @@ class Watch:
             elif kind == "f" and row.ndim == 1 and 1 <= len(row) <= _MOST_BARS:
                 self._bars[name] = row.astype(np.float64)
                 self._first_bars.setdefault(name, self._bars[name])
+
+    def _telling_lines(self) -> dict[str, list[float]]:
+        seen = self._simulator.open_state
+        order = sorted(
+            self._lines, key=lambda name: (not _has_moved(self._lines[name]), name not in seen)
+        )
+        return {name: self._lines[name] for name in order}
 
     def _telling_bars(self) -> dict[str, Floats]:
         changed: dict[str, Floats] = {}
@@ -260,8 +268,11 @@ def as_text(scene: Scene) -> str:
     if scene.chance_of_nothing is not None:
         lines.append(f"  -  {'nothing':<32}  {_gauge(scene.chance_of_nothing)}")
     lines += [_series_line("reward", scene.rewards)] if scene.rewards else []
-    lines += [_series_line(name, values) for name, values in scene.lines.items()]
+    moved = {name: values for name, values in scene.lines.items() if _has_moved(values)}
+    lines += [_series_line(name, values) for name, values in moved.items()]
     lines += [_bars_line(name, values) for name, values in scene.bars.items()]
+    still = [f"{name} {scene.lines[name][-1]:.4g}" for name in scene.lines if name not in moved]
+    lines += [f"unchanged: {', '.join(still)}"] if still else []
     return "\n".join(lines)
 
 
@@ -273,6 +284,10 @@ def described_response(slot: Slot, channels: tuple[str, ...]) -> str:
         return ""
     others = zip(channels[1:], slot.response[1:].tolist(), strict=True)
     return ", ".join([channels[0], *(f"{name} {value:.3g}" for name, value in others)])
+
+
+def _has_moved(values: list[float]) -> bool:
+    return min(values) < max(values)
 
 
 def _slot_line(place: int, slot: Slot, channels: tuple[str, ...]) -> str:

@@ -1,6 +1,7 @@
 """Pictures of one user, drawn with numpy alone."""
 
 from collections.abc import Callable
+from textwrap import wrap
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +27,11 @@ _RED: Colour = (190, 80, 84)
 
 _MARGIN, _TOP, _LEFT_WIDTH = 16, 78, 452
 _ROW, _SMALL_ROW = 36, 22
+_LINE = 11  # of small text
 _REWARD_HEIGHT = 110
-_MOST_LINES, _MOST_BARS = 6, 4
+_MOST_LINES, _MOST_BARS = 8, 4
+_MOST_CHARTS = 9
+_TOLD_WIDTH = 22  # characters between an item and its chance
 _NUMBERED_HEIGHT = 90  # charts of bars from which on the bars are numbered
 
 
@@ -95,15 +99,22 @@ def _draw_slot(picture: Picture, row: Box, slot: Slot, channels: tuple[str, ...]
     is_high = row.height >= _ROW
     scale = 2 if is_high else 1
     _write(picture, _middle(row, scale), row.left + 12, slot.item[: 26 // scale], colour, scale)
-    told = described_response(slot, channels)
-    left, middle = row.left + 176, row.top + row.height // 2
-    if told and is_high:
-        _write(picture, middle - 10, left, slot.topic[:22], _FAINT)
-        _write(picture, middle + 3, left, told[:22], colour)
-    else:
-        _write(picture, _middle(row, 1), left, f"{slot.topic[:10]} {told}"[:22], _FAINT)
+    told = wrap(described_response(slot, channels), _TOLD_WIDTH)
+    topic = [slot.topic[:_TOLD_WIDTH]] if slot.topic and (is_high or not told) else []
+    _write_lines(picture, row, row.left + 176, topic, told, colour)
     if slot.chance is not None:
         _draw_chance(picture, row, slot.chance, _GREEN if is_taken else _BLUE)
+
+
+def _write_lines(
+    picture: Picture, row: Box, left: int, topic: list[str], told: list[str], colour: Colour
+) -> None:
+    """Write a topic and what came back below one another; what does not fit the row is left out."""
+    lines = [(line, _FAINT) for line in topic] + [(line, colour) for line in told]
+    lines = lines[: row.height // _LINE]
+    top = row.top + (row.height - _LINE * len(lines) + _LINE - FONT_HEIGHT) // 2
+    for place, (line, ink) in enumerate(lines):
+        _write(picture, top + place * _LINE, left, line, ink)
 
 
 def _draw_chance(picture: Picture, row: Box, chance: float, colour: Colour) -> None:
@@ -117,9 +128,10 @@ def _draw_chance(picture: Picture, row: Box, chance: float, colour: Colour) -> N
 def _draw_state(picture: Picture, scene: Scene, box: Box) -> None:
     """Draw numbers of the state over time, then arrays as they are now, one below the other."""
     charts: list[Callable[[Box], None]] = []
-    for name, values in list(scene.lines.items())[:_MOST_LINES]:
+    bars = list(scene.bars.items())[:_MOST_BARS]
+    for name, values in list(scene.lines.items())[: min(_MOST_LINES, _MOST_CHARTS - len(bars))]:
         charts.append(_chart(_draw_line, picture, name, np.array(values)))
-    for name, row in list(scene.bars.items())[:_MOST_BARS]:
+    for name, row in bars:
         charts.append(_chart(_draw_bars, picture, name, row))
     if not charts:
         _fill(picture, box, _PANEL)

@@ -70,6 +70,37 @@ def test_a_scene_follows_the_hidden_state() -> None:
     assert "satiation_memory" not in scene.bars  # the same for all topics
 
 
+def test_what_moves_is_told_before_what_stays() -> None:
+    """Users who return: over several visits their clock, fatigue and gaps move, traits stay."""
+    env = SlateEnv(make_simulator("rlrec/UserReturn-v0", 1), render_mode="ansi")
+    env.reset(seed=3)
+    slates = any_slates(env.simulator, 40)[:, 0]
+    while env.simulator.latent_state()["visit"][0] < 3:
+        step, slates = slates[0], slates[1:]
+        env.step(step)
+    assert env._watch is not None
+    scene, text = env._watch.scene(), env.render()
+    assert {"fatigue", "visit", "hour", "gap_hours"} <= set(list(scene.lines)[:8])
+    moves = [min(values) < max(values) for values in scene.lines.values()]
+    assert moves == sorted(moves, reverse=True) and moves[0] and not moves[-1]
+    assert isinstance(text, str)
+    for line in text.splitlines()[:-1]:
+        assert not line.startswith(("sensitivity", "set_point", "tiring"))
+    assert text.splitlines()[-1].startswith("unchanged: ")
+    assert "sensitivity" in text.splitlines()[-1]
+
+
+def test_four_channels_are_written_in_full() -> None:
+    watch, _ = watched(1, n_items=5, slate_size=5)
+    names = ("click", "long_view", "like", "hide")
+    written = []
+    for hide in (0.0, 1.0):  # the last word that is told
+        response = np.array([1.0, 1.0, 1.0, hide], np.float32)
+        slots = tuple(slot._replace(response=response) for slot in watch.scene().slots)
+        written.append(as_picture(watch.scene()._replace(channels=names, slots=slots)))
+    assert (written[0] != written[1]).any()
+
+
 def test_the_last_scene_of_an_episode_is_not_the_next_ones() -> None:
     watch, env = watched(4, max_steps=4, **SATIATED)
     scene = watch.scene()
