@@ -154,8 +154,6 @@ def _read(where: str, value: Any, parameter: Parameter) -> Any:
         return value  # a default
     if value is None and "None" in str(parameter.annotation):
         return None
-    if value is None and "None" in str(parameter.annotation):
-        return None
     if "Prior" in str(parameter.annotation):
         return read_prior(where, value)
     if isinstance(default, bool):

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from rlrec.data.history import HistoryShape
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import (
+    check_whole_number,
+)
 from rlrec.envs.blocks.appeal import QualityAppeal
 from rlrec.envs.blocks.choice import LogitChoice
 from rlrec.envs.blocks.response import Click
 from rlrec.envs.blocks.user_types import UserTypes
-from rlrec.envs.documents import TopicDocuments
+from rlrec.envs.documents import KeptDocuments, TopicDocuments
 from rlrec.envs.items import CatalogueItems, FreshDocuments
 from rlrec.envs.planning.myopic import MyopicOracle
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
@@ -28,6 +30,7 @@ def interest_exploration(
     n_candidates: int = 10,
     slate_size: int = 3,
     catalogue_seed: int = 0,
+    resample_documents: bool = True,
     nothing_score: float = 5.0,
     topic_shares: Sequence[float] = (0.2, 0.8),
     topic_qualities: Sequence[float] = (0.8, 0.2),
@@ -71,7 +74,9 @@ def interest_exploration(
         n_items: Size N of a fixed catalogue; None for fresh documents at every step.
         n_candidates: M, fresh documents on offer (unused with a catalogue).
         slate_size: K.
-        catalogue_seed: Seed of the catalogue's topics and qualities.
+        catalogue_seed: Seed of the topics and qualities of a catalogue, or of kept documents.
+        resample_documents: Whether documents are fresh at every step; if not, M documents are drawn
+            once (from `catalogue_seed`) and kept for all users (unused with a catalogue).
         nothing_score: Logit of taking nothing.
         topic_shares: T probabilities of the topics of documents.
         topic_qualities: T means of the logarithm of quality.
@@ -103,7 +108,10 @@ def interest_exploration(
             f"affinities must have a column for each of {documents.n_topics} topic_qualities, got "
             f"{taste.n_topics}"
         )
-    items: CatalogueItems | FreshDocuments = FreshDocuments(n_candidates, documents)
+    items: CatalogueItems | FreshDocuments | KeptDocuments
+    items = FreshDocuments(n_candidates, documents)
+    if not resample_documents:
+        items = KeptDocuments(documents, n_candidates, catalogue_seed)
     if n_items is not None:
         check_whole_number("n_items", n_items, 1)
         names = tuple(f"topic {number}" for number in range(documents.n_topics))
@@ -113,6 +121,7 @@ def interest_exploration(
         "n_candidates": n_candidates,
         "slate_size": slate_size,
         "catalogue_seed": catalogue_seed,
+        "resample_documents": resample_documents,
         "nothing_score": nothing_score,
         "topic_shares": list(topic_shares),
         "topic_qualities": list(topic_qualities),
@@ -170,7 +179,8 @@ def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
         return Assumption(name, value.format_map(arguments), "assumed", note)
 
     n_items, limit = arguments["n_items"], arguments["max_steps"]
-    offer = "fresh documents" if n_items is None else f"a catalogue of {n_items}"
+    documents = "fresh documents" if arguments["resample_documents"] else "kept documents"
+    offer = documents if n_items is None else f"a catalogue of {n_items}"
     return (
         line("topics of documents", "shares {topic_shares}", "topic_shares"),
         line(
@@ -191,7 +201,7 @@ def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
             "weight exp(affinity + quality); nothing: exp({nothing_score})",
             "nothing_score",
         ),
-        Assumption("offer", offer, "assumed", "a catalogue is ours; fresh documents as published"),
+        Assumption("offer", offer, "assumed", "a catalogue is ours; documents as published"),
         Assumption("length of a visit", f"{limit} steps", "assumed", "published without a limit"),
     )
 

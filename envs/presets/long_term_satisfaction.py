@@ -8,7 +8,7 @@ from rlrec.envs.blocks.choice import FirstChoice
 from rlrec.envs.blocks.sensitisation import Engagement, Sensitisation
 from rlrec.envs.blocks.user_types import SameForAll
 from rlrec.envs.blocks.visit_length import VisitLength
-from rlrec.envs.documents import ClickbaitDocuments
+from rlrec.envs.documents import ClickbaitDocuments, KeptDocuments
 from rlrec.envs.items import CatalogueItems, FreshDocuments
 from rlrec.envs.planning.exposure import ExposurePlanner
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
@@ -26,6 +26,7 @@ def long_term_satisfaction(
     n_candidates: int = 10,
     slate_size: int = 2,
     catalogue_seed: int = 0,
+    resample_documents: bool = True,
     sensitivity: float = 0.3,
     memory: float = 0.7,
     noise: float = 0.05,
@@ -69,7 +70,9 @@ def long_term_satisfaction(
         n_items: Size N of a fixed catalogue; None for fresh documents at every step.
         n_candidates: M, fresh documents on offer (unused with a catalogue).
         slate_size: K.
-        catalogue_seed: Seed of the catalogue's clickbait scores.
+        catalogue_seed: Seed of the clickbait scores of a catalogue, or of kept documents.
+        resample_documents: Whether documents are fresh at every step; if not, M documents are drawn
+            once (from `catalogue_seed`) and kept for all users (unused with a catalogue).
         sensitivity: How much satisfaction follows exposure; 0.01 as published.
         memory: Share of the exposure that stays for a step, in 0..1, below 1.
         noise: Standard deviation of the exposure's innovation.
@@ -88,7 +91,10 @@ def long_term_satisfaction(
     check_whole_number("n_candidates", n_candidates, 1)
     check_whole_number("catalogue_seed", catalogue_seed, 0)
     documents = ClickbaitDocuments()
-    items: CatalogueItems | FreshDocuments = FreshDocuments(n_candidates, documents)
+    items: CatalogueItems | FreshDocuments | KeptDocuments
+    items = FreshDocuments(n_candidates, documents)
+    if not resample_documents:
+        items = KeptDocuments(documents, n_candidates, catalogue_seed)
     if n_items is not None:
         check_whole_number("n_items", n_items, 1)
         items = CatalogueItems.drawn(documents, n_items, catalogue_seed, ("all",))
@@ -98,6 +104,7 @@ def long_term_satisfaction(
         "n_candidates": n_candidates,
         "slate_size": slate_size,
         "catalogue_seed": catalogue_seed,
+        "resample_documents": resample_documents,
         "sensitivity": sensitivity,
         "memory": memory,
         "noise": noise,
@@ -161,7 +168,8 @@ def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
         return Assumption(name, value.format_map(arguments), "assumed", note)
 
     n_items, limit = arguments["n_items"], arguments["max_steps"]
-    offer = "fresh documents" if n_items is None else f"a catalogue of {n_items}"
+    documents = "fresh documents" if arguments["resample_documents"] else "kept documents"
+    offer = documents if n_items is None else f"a catalogue of {n_items}"
     sensitivity = line("satisfaction", "1 / (1 + exp(-{sensitivity} * exposure))", "sensitivity")
     if arguments["sensitivity"] != _PUBLISHED["sensitivity"]:
         sensitivity = sensitivity._replace(
@@ -183,7 +191,7 @@ def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
         ),
         sensitivity,
         line("length of a visit", "{n_steps} steps", "n_steps"),
-        Assumption("offer", offer, "assumed", "a catalogue is ours; fresh documents as published"),
+        Assumption("offer", offer, "assumed", "a catalogue is ours; documents as published"),
         Assumption("limit of an episode", str(limit), "assumed", "as asked for"),
     )
 

@@ -164,7 +164,10 @@ def topic_boredom(
     Version history:
         v0: Deffayet et al., 2023, "SARDINE: A Simulator for Automated Recommendation in Dynamic and
             Interactive Environments", as published in version 1.0.8; items, `relevance_scale`
-            "best_item" and counting by "window" are ours.
+            "best_item" and counting by "window" are ours. Ten items are few, so returns of
+            "Rerank-Static" depend on them: random slates earn 13.60, 14.13, 14.43, 14.92, 14.70 and
+            14.24 clicks with `catalogue_seed` 0 to 5 (standard error 0.08 or less), and 14.67 with
+            the published items.
     """
     given: dict[str, Any] = {
         "n_items": n_items,

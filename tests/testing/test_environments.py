@@ -147,6 +147,14 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             "max_steps": 9,
         },
     ),
+    "exploration of kept documents": (
+        "rlrec/InterestExploration-v0",
+        {"resample_documents": False, "catalogue_seed": 3, "max_steps": 9},
+    ),
+    "satisfaction with kept documents": (
+        "rlrec/LongTermSatisfaction-v0",
+        {"resample_documents": False, "n_candidates": 5, "n_steps": 9},
+    ),
     "satisfaction with a catalogue": (
         "rlrec/LongTermSatisfaction-v0",
         {"n_items": 40, "slate_size": 5, "n_steps": 12},

@@ -117,6 +117,15 @@ def test_the_scope_says_what_is_spoiled() -> None:
     np.testing.assert_array_equal(state["bored_topics"], [[False, True, False], [False] * 3])
 
 
+def test_a_spoiled_visit_attracts_no_more_than_before() -> None:
+    shown = Shown(np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64))
+    boredom = Boredom(n_topics=N_TOPICS, threshold=2)
+    state = started(boredom, 1)
+    update(boredom, state, [[1, 1]])
+    scores = boredom.adjust(state, shown, np.array([[-2.0, 3.0]]))
+    np.testing.assert_array_equal(scores, [[-2.0, 0.0]])
+
+
 def test_a_threshold_above_what_is_counted_never_bores() -> None:
     boredom = Boredom(n_topics=N_TOPICS, threshold=5, most_counted=4)
     state = started(boredom, 1)

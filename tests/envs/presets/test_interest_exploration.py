@@ -69,7 +69,10 @@ def test_choices_follow_affinity_and_quality_by_hand() -> None:
     np.testing.assert_allclose(users.choice_probabilities(slates), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("arguments", [{"n_candidates": 6}, {"n_items": 6}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"n_candidates": 6}, {"n_items": 6}, {"n_candidates": 6, "resample_documents": False}],
+)
 def test_the_reference_shows_the_best_of_all_slates(arguments: dict[str, Any]) -> None:
     users = make_simulator(ENV_ID, 25, slate_size=2, **arguments)
     users.reset(2)
@@ -103,6 +106,18 @@ def test_nothing_that_is_shown_changes_a_user() -> None:
         np.testing.assert_array_equal(before[key], after[key])
     step = users.step(np.tile([0, 1, 2], (20, 1)))
     assert step.truncated.all() and not step.terminated.any()
+
+
+def test_kept_documents_are_the_same_for_everybody_at_every_step() -> None:
+    arguments: dict[str, Any] = {"resample_documents": False, "n_candidates": 6, "slate_size": 2}
+    users = make_simulator(ENV_ID, 5, **arguments)
+    first = users.reset(3)["candidate_features"]
+    np.testing.assert_array_equal(first, np.broadcast_to(first[0], (5, 6, 3)))
+    for _ in range(120):  # into the next visit
+        seen = users.step(np.tile([4, 1], (5, 1))).observations["candidate_features"]
+        np.testing.assert_array_equal(seen, first)
+    others = make_simulator(ENV_ID, 5, catalogue_seed=1, **arguments).reset(3)
+    assert (others["candidate_features"][:, :, 2] != first[:, :, 2]).all()
 
 
 def test_without_a_limit_visits_never_end() -> None:
@@ -176,6 +191,7 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) ->
     "argument",
     [
         {"n_items": 30},
+        {"resample_documents": False},
         {"nothing_score": 4.0},
         {"topic_shares": (0.5, 0.5)},
         {"topic_qualities": (0.1, 0.2)},

@@ -55,6 +55,18 @@ def test_clickbait_is_seen_but_exposure_is_not() -> None:
     np.testing.assert_array_equal(with_items.catalogue.features[:, 0], of_items.astype(np.float32))
 
 
+def test_kept_documents_are_the_same_for_everybody_at_every_step() -> None:
+    arguments: dict[str, Any] = {"resample_documents": False, "n_candidates": 6, "n_steps": 9}
+    users = make_simulator(ENV_ID, 5, **arguments)
+    first = users.reset(3)["candidate_features"]
+    np.testing.assert_array_equal(first, np.broadcast_to(first[0], (5, 6, 1)))
+    for _ in range(20):  # into the next visits
+        seen = users.step(np.tile([4, 1], (5, 1))).observations["candidate_features"]
+        np.testing.assert_array_equal(seen, first)
+    others = make_simulator(ENV_ID, 5, catalogue_seed=1, **arguments).reset(3)
+    assert (others["candidate_features"] != first).all()
+
+
 def test_without_sensitivity_everybody_is_half_satisfied_whatever_they_consume() -> None:
     users = make_simulator(ENV_ID, 50, sensitivity=0.0)
     users.reset(3)
@@ -100,6 +112,7 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) ->
     "argument",
     [
         {"n_items": 30},
+        {"resample_documents": False},
         {"sensitivity": 0.01},
         {"memory": 0.5},
         {"noise": 0.0},
