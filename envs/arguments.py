@@ -12,6 +12,11 @@ from rlrec.errors import ConfigError, SlateError, UnknownNameError, nearest_hint
 
 LARGEST = 1e6
 """Numbers beyond this mean nothing in any part, and would overflow in some."""
+LEAST = 1e-6
+"""Of what scores are divided by."""
+MOST_LOG = 20.0
+MOST_LOG_SD = 5.0
+"""Of logarithms; their exponentials stay within what float32 can hold."""
 MOST = 2**31
 MOST_USERS = 10**8
 MOST_FIRST_USER = 2**42  # so that the numbers of all their episodes have 64 bits
@@ -104,17 +109,15 @@ def check_number(
     if not isinstance(value, Real) or isinstance(value, bool):
         raise ConfigError(f"{name} must be a number, got {value!r}")
     if not low <= value <= high or (above and value == low):  # type: ignore[operator]
-        raise ConfigError(f"{name} must {_rule(low, high, above)}, got {value!r}")
+        raise ConfigError(f"{name} must {_rule(value, low, high, above)}, got {value!r}")
 
 
-def _rule(low: float, high: float, above: bool) -> str:
-    if high < LARGEST:
+def _rule(value: Any, low: float, high: float, above: bool) -> str:
+    if high < LARGEST or (LARGEST < abs(value) < float("inf")):
         return f"lie in {low:g}..{high:g}" + (f", above {low:g}" if above else "")
     if above:
-        return f"be above {low:g} and finite, up to {high:g}"
-    if low == -high:
-        return f"be finite, in {low:g}..{high:g}"
-    return f"be {low:g} or more and finite, up to {high:g}"
+        return f"be above {low:g} and finite"
+    return "be finite" if low == -high else f"be {low:g} or more and finite"
 
 
 def check_numbers(
@@ -150,6 +153,12 @@ def check_name(name: str, value: object, known: Collection[str]) -> None:
         raise ConfigError(f"{name} must be one of {list(known)}, got {value!r}")
     if value not in known:
         raise UnknownNameError(f"no {name} is called {value!r}.{nearest_hint(value, known)}")
+
+
+def check_one_of(name: str, value: object, known: Collection[str]) -> None:
+    """Raise ConfigError unless `value` is one of a few words."""
+    if not isinstance(value, str) or value not in known:
+        raise ConfigError(f"{name} must be one of {tuple(known)}, got {value!r}")
 
 
 def checked_slates(slates: Ints, n_users: int, slate_size: int, n_choices: int) -> Ints:

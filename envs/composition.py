@@ -6,6 +6,7 @@ from inspect import Parameter, signature
 from numbers import Real
 from typing import Any, NamedTuple
 
+from rlrec.envs.arguments import check_flag, check_number, plain
 from rlrec.envs.blocks.priors import Clipped, Fixed, LogNormal, Normal, Prior, Uniform
 from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
 
@@ -65,7 +66,7 @@ def build(kind: str, spec: Any, menu: Menu, given: Mapping[str, Any] | None = No
         UnknownNameError: There is no such part, or it has no such parameter.
         ConfigError: A value is outside its range.
     """
-    settings = {"name": spec} if isinstance(spec, str) else spec
+    settings = {"name": spec} if isinstance(spec, str) else plain(spec)
     if len(menu) == 1 and isinstance(settings, Mapping):  # there is nothing else to name
         settings = {"name": next(iter(menu)), **settings}
     if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
@@ -103,6 +104,7 @@ def build_part(
         if name not in part.parameters:
             hint = nearest_hint(str(name), part.parameters)
             raise UnknownNameError(f"{where} has no parameter {name!r}.{hint}")
+    settings = plain(settings)
     arguments = {name: (given or {})[name] for name in part.given}
     written: dict[str, Any] = {}
     for name, parameter in part.parameters.items():
@@ -116,7 +118,7 @@ def build_part(
             written[name] = _written(value)
     try:
         return Built(part.make(**arguments), written)
-    except (ConfigError, TypeError) as error:
+    except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
 
 
@@ -128,6 +130,7 @@ def read_prior(where: str, value: Any) -> Prior:
         ConfigError: It is something else, or its parameters are wrong.
     """
     if _is_number(value):
+        check_number(where, value)
         return Fixed(float(value))
     if not isinstance(value, Mapping) or len(value) != 1:
         raise ConfigError(
@@ -135,7 +138,9 @@ def read_prior(where: str, value: Any) -> Prior:
         )
     ((name, parameters),) = value.items()
     if name not in _PRIORS:
-        raise UnknownNameError(f"no prior is called {name!r}.{nearest_hint(str(name), _PRIORS)}")
+        raise UnknownNameError(
+            f"{where}: no prior is called {name!r}.{nearest_hint(str(name), _PRIORS)}"
+        )
     make = _PRIORS[name]
     names = list(signature(make).parameters)
     numbers = parameters if isinstance(parameters, list | tuple) else [parameters]
@@ -157,8 +162,7 @@ def _read(where: str, value: Any, parameter: Parameter) -> Any:
     if "Prior" in str(parameter.annotation):
         return read_prior(where, value)
     if isinstance(default, bool):
-        if not isinstance(value, bool):
-            raise ConfigError(f"{where} must be true or false, got {value!r}")
+        check_flag(where, value)
         return value
     if isinstance(default, Real):
         if not _is_number(value):

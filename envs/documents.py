@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Floats32, Ints
+from rlrec.envs.arguments import LARGEST, MOST_LOG, MOST_LOG_SD, check_number, check_numbers
 from rlrec.envs.blocks.priors import standard_normals
 from rlrec.envs.blocks.shares import Shares
 from rlrec.envs.blocks.state import Shown, State
@@ -69,11 +70,9 @@ class TopicDocuments:
         log_quality: bool = False,
         quality_observed: bool = False,
     ) -> None:
-        self.topic_means = np.asarray(topic_means, dtype=np.float64)
-        if self.topic_means.ndim != 1 or not np.isfinite(self.topic_means).all():
-            raise ConfigError(f"means of topics must be finite, one each, got {topic_means!r}")
-        if not 0 <= quality_sd < np.inf:
-            raise ConfigError(f"quality_sd must be 0 or more and finite, got {quality_sd!r}")
+        most, most_sd = (MOST_LOG, MOST_LOG_SD) if log_quality else (LARGEST, LARGEST)
+        self.topic_means = np.array(check_numbers("means of topics", topic_means, -most, most))
+        check_number("quality_sd", quality_sd, 0.0, most_sd)
         self.n_topics = self.topic_means.size
         self.quality_sd = quality_sd
         self.quality_observed = quality_observed

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rlrec.arrays import Floats
+from rlrec.envs.arguments import check_numbers
 from rlrec.envs.blocks.appeal import QualityAppeal, QualitySource
 from rlrec.envs.blocks.block import Leaving
 from rlrec.envs.blocks.boredom import Boredom
@@ -37,6 +38,7 @@ from rlrec.envs.blocks.vector_taste import FewTopics, Scale, VectorTaste
 from rlrec.envs.blocks.visit_length import VisitLength
 from rlrec.envs.blocks.visits import Visits
 from rlrec.envs.composition import Menu, Part
+from rlrec.errors import ConfigError
 
 _WHOLE_SCALE = Uniform(-1.0, 1.0)
 
@@ -66,8 +68,15 @@ def click_channels(
     hide: Sequence[float] = (HIDE.base, HIDE.slope),
 ) -> ClickChannels:
     """Return a click and what may follow it, each with base and slope of its logit in quality."""
-    after = (ChannelLogit(*logit) for logit in (long_view, like, hide))
-    return ClickChannels(source, reward_weights, *after)
+    named = (("long_view", long_view), ("like", like), ("hide", hide))
+    return ClickChannels(source, reward_weights, *(_logit(name, pair) for name, pair in named))
+
+
+def _logit(name: str, pair: Sequence[float]) -> ChannelLogit:
+    base_and_slope = check_numbers(name, pair)
+    if len(base_and_slope) != 2:
+        raise ConfigError(f"{name} must be [base, slope], got {pair!r}")
+    return ChannelLogit(*base_and_slope)
 
 
 def fixed_length(n_steps: int = 100) -> VisitLength:

@@ -6,9 +6,9 @@ from typing import Protocol
 import numpy as np
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.arguments import check_number
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.state import Shown, State
-from rlrec.errors import ConfigError
 
 
 class QualitySource(Protocol):
@@ -47,8 +47,7 @@ class QualityAppeal(Block):
     """Finite."""
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.weight):
-            raise ConfigError(f"weight of quality must be finite, got {self.weight!r}")
+        check_number("weight of quality", self.weight)
 
     def adjust(self, state: State, shown: Shown, scores: Floats) -> Floats:
         """Add the quality of each item."""

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Bools, Floats, Ints
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import check_flag, check_one_of, check_size
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.state import Consumed, Event, Shown, State, put
-from rlrec.errors import ConfigError
 from rlrec.simulation import Space
 
 Scope = Literal["visit", "topic"]
@@ -54,9 +53,9 @@ class Boredom(Block):
 
     def __post_init__(self) -> None:
         for name in ("n_topics", "threshold", "window", "most_counted", "duration"):
-            check_whole_number(f"{name} of boredom", getattr(self, name), 1)
-        if self.scope not in SCOPES:
-            raise ConfigError(f"scope of boredom must be one of {SCOPES}, got {self.scope!r}")
+            check_size(f"{name} of boredom", getattr(self, name))
+        check_one_of("scope of boredom", self.scope, SCOPES)
+        check_flag("counts_observed", self.counts_observed)
 
     @property
     def never(self) -> bool:

@@ -6,10 +6,13 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from rlrec.arrays import Floats, Ints
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import check_number, check_whole_number
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.state import Event, State, put
 from rlrec.errors import ConfigError
+
+_MOST_MOMENTS = 10**6
+_MOST_CELLS = 10**8
 
 
 class Succession(NamedTuple):
@@ -49,6 +52,13 @@ class Calendar(Block):
                 f"the calendar must be longer than a visit of {visit_length} steps, got "
                 f"{n_moments} moments: give more items, longer lifetimes or shorter visits"
             )
+        n_places = int(succession.places.max()) + 1
+        if n_moments > _MOST_MOMENTS or n_moments * n_places > _MOST_CELLS:
+            raise ConfigError(
+                f"a calendar must have at most {_MOST_MOMENTS} moments, and {_MOST_CELLS} moments "
+                f"times places, got {n_moments} times {n_places}: give fewer items or candidates, "
+                "or a shorter lifetime or max_steps"
+            )
         self.succession = succession
         self.n_moments = n_moments
         self.lifetime = lifetime
@@ -83,10 +93,8 @@ class Calendar(Block):
             rng: Source of the lifetimes.
         """
         check_whole_number("n_items", n_items, n_places)
-        if not 1 <= lifetime < np.inf:
-            raise ConfigError(f"lifetime must be 1 or more moments and finite, got {lifetime!r}")
-        if not 0 <= spread <= 1:
-            raise ConfigError(f"spread of lifetimes must lie in 0..1, got {spread!r}")
+        check_number("lifetime", lifetime, 1.0)
+        check_number("spread of lifetimes", spread, 0.0, 1.0)
         drawn = lifetime * (1.0 + spread * (2.0 * rng.random(n_items) - 1.0))
         lives = np.maximum(np.rint(drawn), 1.0).astype(np.int64)
         gone = (rng.random(n_places) * lives[:n_places]).astype(np.int64)

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import expit
 
 from rlrec.arrays import Floats
+from rlrec.envs.arguments import check_number, check_numbers
 from rlrec.envs.blocks.appeal import QualitySource, quality_shown
 from rlrec.envs.blocks.response import Yield
 from rlrec.envs.blocks.state import Consumed, Shown, State
@@ -23,8 +24,8 @@ class ChannelLogit:
     """Logit a unit of quality; 0 switches the effect of quality off."""
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.base) and np.isfinite(self.slope)):
-            raise ConfigError(f"base and slope of a channel must be finite, got {self!r}")
+        check_number("base of a channel", self.base)
+        check_number("slope of a channel", self.slope)
 
     def of(self, quality: Floats) -> Floats:
         """Return the probability at these qualities."""
@@ -67,13 +68,13 @@ class ClickChannels:
         like: ChannelLogit = LIKE,
         hide: ChannelLogit = HIDE,
     ) -> None:
-        weights = np.asarray(reward_weights, np.float64)
-        if weights.shape != (4,) or not np.isfinite(weights).all():
+        weights = check_numbers("reward_weights", reward_weights)
+        if len(weights) != len(self.channels):
             raise ConfigError(
                 f"reward_weights must be four finite numbers, of {', '.join(self.channels)}, "
                 f"got {reward_weights!r}"
             )
-        self.reward_weights = weights
+        self.reward_weights = np.array(weights, np.float64)
         self._source = source
         self._after_click = (long_view, like, hide)
 

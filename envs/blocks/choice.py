@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.arguments import LEAST, check_number
 from rlrec.errors import ConfigError
 
 _FEW = 100  # users, for whom a few calls of numpy matter more than what they work through
@@ -60,9 +61,11 @@ class ProportionalChoice:
     takes_one = True
 
     def __init__(self, minimum: float = -1.0, nothing_score: float = 1.0) -> None:
-        if not -np.inf < minimum < nothing_score < np.inf:
+        check_number("minimum", minimum)
+        check_number("nothing_score", nothing_score)
+        if not minimum < nothing_score:
             raise ConfigError(
-                f"nothing_score must be finite and above minimum {minimum!r}, got {nothing_score!r}"
+                f"nothing_score must be above minimum {minimum!r}, got {nothing_score!r}"
             )
         self.minimum = minimum
         self.nothing_score = nothing_score
@@ -88,10 +91,8 @@ class LogitChoice:
     takes_one = True
 
     def __init__(self, nothing_score: float = 0.0, temperature: float = 1.0) -> None:
-        if not np.isfinite(nothing_score):
-            raise ConfigError(f"nothing_score must be finite, got {nothing_score!r}")
-        if not 0 < temperature < np.inf:
-            raise ConfigError(f"temperature must be above 0 and finite, got {temperature!r}")
+        check_number("nothing_score", nothing_score)
+        check_number("temperature", temperature, LEAST)
         self.nothing_score = nothing_score
         self.temperature = temperature
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlrec.arrays import Floats, Floats32, Ints
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import check_number, check_whole_number
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.shares import Shares
 from rlrec.envs.blocks.state import Event, Shown, State, put
-from rlrec.errors import ConfigError
 
 HOURS_A_DAY = 24.0
 
@@ -52,17 +51,12 @@ class DayAndDevice(Block):
 
     def __post_init__(self) -> None:
         check_whole_number("n_topics", self.n_topics, 1)
-        object.__setattr__(self, "device_shares", tuple(self.device_shares))
+        shares = Shares("device_shares", self.device_shares).values.tolist()
+        object.__setattr__(self, "device_shares", tuple(shares))
         for name in ("hour_strength", "device_strength"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ConfigError(
-                    f"{name} must be 0 or more and finite, got {getattr(self, name)!r}"
-                )
-        Shares("device_shares", self.device_shares)
-        if not 0 <= self.device_stay <= 1:
-            raise ConfigError(f"device_stay must lie in 0..1, got {self.device_stay!r}")
-        if not 0 <= self.step_minutes <= 1440:
-            raise ConfigError(f"step_minutes must lie in 0..1440, got {self.step_minutes!r}")
+            check_number(name, getattr(self, name), 0.0)
+        check_number("device_stay", self.device_stay, 0.0, 1.0)
+        check_number("step_minutes", self.step_minutes, 0.0, 1440.0)
 
     @property
     def n_devices(self) -> int:

@@ -6,11 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from rlrec.arrays import Floats, Ints
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import check_number, check_whole_number
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.priors import Prior, standard_normals, within
 from rlrec.envs.blocks.state import Event, State, put
-from rlrec.errors import ConfigError
 
 
 class _Rates(NamedTuple):
@@ -121,8 +120,7 @@ class HedonicAdaptation(Block):
     """In 0..1."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.retention <= 1:
-            raise ConfigError(f"retention must lie in 0..1, got {self.retention!r}")
+        check_number("retention", self.retention, 0.0, 1.0)
 
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Remember the tastes of new users."""

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.arguments import check_number
 from rlrec.envs.blocks.priors import standard_normals
 from rlrec.envs.blocks.state import Consumed, Shown, State, put, turns
 from rlrec.errors import ConfigError
@@ -33,10 +34,8 @@ class FactorTaste:
                 "vectors of items must be finite, of shape (items, factors), got shape "
                 f"{self.vectors.shape}"
             )
-        if not 0 <= sd < np.inf:
-            raise ConfigError(f"sd of tastes must be 0 or more and finite, got {sd!r}")
-        if not 0 <= influence <= 1:
-            raise ConfigError(f"influence must lie in 0..1, got {influence!r}")
+        check_number("sd of tastes", sd, 0.0)
+        check_number("influence", influence, 0.0, 1.0)
         self.sd = sd
         self.influence = influence
         self.n_initial_draws = self.n_observed = self.vectors.shape[1]

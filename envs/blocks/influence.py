@@ -3,10 +3,10 @@
 import numpy as np
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.arguments import check_flag, check_number
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.state import Event, State, turns
 from rlrec.envs.blocks.vector_taste import VectorTaste
-from rlrec.errors import ConfigError
 
 
 class Influence(Block):
@@ -30,7 +30,9 @@ class Influence(Block):
         self, taste: VectorTaste, weight: float = 0.0, published_defect: bool = False
     ) -> None:
         self.taste = taste
-        self.weight = _share("weight of influence", weight)
+        check_number("weight of influence", weight, 0.0, 1.0)
+        check_flag("published_defect", published_defect)
+        self.weight = weight
         self.published_defect = published_defect
 
     def update(self, state: State, event: Event, draws: Floats) -> None:
@@ -65,7 +67,8 @@ class MereExposure(Block):
 
     def __init__(self, taste: VectorTaste, rate: float = 0.0) -> None:
         self.taste = taste
-        self.rate = _share("rate of mere exposure", rate)
+        check_number("rate of mere exposure", rate, 0.0, 1.0)
+        self.rate = rate
 
     def update(self, state: State, event: Event, draws: Floats) -> None:
         """Move the tastes of all users."""
@@ -103,10 +106,7 @@ class BiasedAssimilation(Block):
     """
 
     def __init__(self, taste: VectorTaste, rate: float = 0.0) -> None:
-        if not 0 <= rate < np.inf:
-            raise ConfigError(
-                f"rate of biased assimilation must be 0 or more and finite, got {rate!r}"
-            )
+        check_number("rate of biased assimilation", rate, 0.0)
         self.taste = taste
         self.rate = rate
 
@@ -120,9 +120,3 @@ class BiasedAssimilation(Block):
             tastes = state["tastes"][users]
             agreement = items.scores(tastes, taken[:, None])
             self.taste.move(state, users, tastes + self.rate * agreement * items.dense[taken])
-
-
-def _share(name: str, value: float) -> float:
-    if not 0 <= value <= 1:
-        raise ConfigError(f"{name} must lie in 0..1, got {value!r}")
-    return value

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlrec.arrays import Bools, Floats, Ints
+from rlrec.envs.arguments import check_flag, check_number
 from rlrec.envs.blocks.block import Leaving
 from rlrec.envs.blocks.state import Event, State, put, summed
-from rlrec.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +38,9 @@ class TimeBudget(Leaving):
 
     def __post_init__(self) -> None:
         for name in ("initial", "item_length", "idle_cost"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} of the time budget must be above 0, got {self!r}")
-        if not self.bonus >= 0:
-            raise ConfigError(f"bonus of the time budget must be 0 or more, got {self.bonus!r}")
+            check_number(f"{name} of the time budget", getattr(self, name), 0.0, above=True)
+        check_number("bonus of the time budget", self.bonus, 0.0)
+        check_flag("bonus_when_cut_short", self.bonus_when_cut_short)
 
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Give new users a full budget."""

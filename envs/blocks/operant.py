@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlrec.arrays import Floats, Ints
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import check_number, check_whole_number
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.state import Event, Shown, State, put, turns
 from rlrec.envs.blocks.topics import of_topics
-from rlrec.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +39,8 @@ class OperantConditioning(Block):
     def __post_init__(self) -> None:
         check_whole_number("n_topics", self.n_topics, 1)
         for name in ("rate", "adaptation"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} must lie in 0..1, got {getattr(self, name)!r}")
-        if not 0 < self.limit < np.inf:
-            raise ConfigError(f"limit must be above 0 and finite, got {self.limit!r}")
+            check_number(name, getattr(self, name), 0.0, 1.0)
+        check_number("limit", self.limit, 0.0, above=True)
 
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Begin without likings and expecting a quality of 0."""

@@ -6,10 +6,10 @@ import numpy as np
 from scipy.special import expit
 
 from rlrec.arrays import Bools, Floats, Ints
+from rlrec.envs.arguments import check_number
 from rlrec.envs.blocks.block import Leaving
 from rlrec.envs.blocks.priors import LogNormal, Prior, within
 from rlrec.envs.blocks.state import Event, State, put, summed
-from rlrec.errors import ConfigError
 
 _LARGEST = 1e6
 _TIRING = LogNormal(1.0, 0.3)
@@ -53,13 +53,10 @@ class Patience(Leaving):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tiring", within("tiring", self.tiring, 0.0, _LARGEST))
-        if self.base is not None and not abs(self.base) <= _LARGEST:
-            raise ConfigError(
-                f"base of the hazard must lie in -1e6..1e6, or be None, got {self.base!r}"
-            )
+        if self.base is not None:
+            check_number("base of the hazard", self.base)
         for name in ("fatigue_weight", "relief", "step_cost", "idle_cost", "poor_cost"):
-            if not 0 <= getattr(self, name) <= _LARGEST:
-                raise ConfigError(f"{name} must lie in 0..1e6, got {getattr(self, name)!r}")
+            check_number(name, getattr(self, name), 0.0)
 
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Draw how fast new users tire; they are rested."""

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from rlrec.arrays import Floats
+from rlrec.envs.arguments import LARGEST, MOST_LOG_SD, check_number
 from rlrec.errors import ConfigError
 
 _LEAST = 2.0**-54  # a uniform of 0 would give minus infinity
@@ -26,6 +27,9 @@ class Fixed:
 
     value: float
 
+    def __post_init__(self) -> None:
+        check_number("value of a prior", self.value)
+
     def of(self, uniforms: Floats) -> Floats:
         """Return the value."""
         return np.full(uniforms.shape, float(self.value))
@@ -39,7 +43,9 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
-        if not -np.inf < self.low <= self.high < np.inf:
+        for name in ("low", "high"):
+            check_number(name, getattr(self, name))
+        if not self.low <= self.high:
             raise ConfigError(f"low must be finite and at most high, got {self!r}")
 
     def of(self, uniforms: Floats) -> Floats:
@@ -55,8 +61,8 @@ class Normal:
     sd: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.mean) and 0 <= self.sd < np.inf):
-            raise ConfigError(f"mean must be finite and sd 0 or more, got {self!r}")
+        check_number("mean", self.mean)
+        check_number("sd", self.sd, 0.0)
 
     def of(self, uniforms: Floats) -> Floats:
         """Return the quantiles of the normal distribution."""
@@ -71,8 +77,8 @@ class LogNormal:
     sigma: float
 
     def __post_init__(self) -> None:
-        if not (0 < self.median < np.inf and 0 <= self.sigma < np.inf):
-            raise ConfigError(f"median must be above 0 and sigma 0 or more, got {self!r}")
+        check_number("median", self.median, 0.0, above=True)
+        check_number("sigma", self.sigma, 0.0, MOST_LOG_SD)
 
     def of(self, uniforms: Floats) -> Floats:
         """Return the quantiles of the log-normal distribution."""
@@ -95,10 +101,10 @@ class Clipped:
 
 def as_prior(value: "float | Prior") -> Prior:
     """Return a number as a `Fixed` prior, and a prior as it is."""
-    return Fixed(float(value)) if isinstance(value, int | float) else value
+    return Fixed(float(value)) if isinstance(value, int | float | np.number) else value
 
 
-def within(name: str, value: "float | Prior", low: float, high: float = np.inf) -> Prior:
+def within(name: str, value: "float | Prior", low: float, high: float = LARGEST) -> Prior:
     """Return the prior of a parameter that must lie in low..high.
 
     Tails of a prior without bounds are clipped.
@@ -106,13 +112,15 @@ def within(name: str, value: "float | Prior", low: float, high: float = np.inf) 
     Raises:
         ConfigError: A fixed or uniform value may lie outside, or a value is not finite.
     """
+    if not callable(getattr(value, "of", None)):
+        check_number(name, value, low, high)
     prior = as_prior(value)
     ends = {Fixed: ("value",), Uniform: ("low", "high")}.get(type(prior), ())
     for end in ends:
         number = getattr(prior, end)
-        if not (np.isfinite(number) and low <= number <= high):
-            rule = f"{low:g} or more" if high == np.inf else f"in {low:g}..{high:g}"
-            raise ConfigError(f"{name} must be {rule} and finite, got {value!r}")
+        if not low <= number <= high:
+            rule = f"be {low:g} or more" if high == LARGEST else f"lie in {low:g}..{high:g}"
+            raise ConfigError(f"{name} must {rule}, got {value!r}")
     return prior if ends else Clipped(prior, low, high)
 
 

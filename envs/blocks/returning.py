@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.arguments import check_name, check_number
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.priors import LogNormal, Prior, standard_normals, within
 from rlrec.envs.blocks.state import State, put
-from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
 
 GAP_DISTRIBUTIONS = ("log-normal", "weibull")
 LONGEST_GAP_HOURS = 10 * 365 * 24.0
@@ -53,18 +53,11 @@ class Returning(Block):
     def __post_init__(self) -> None:
         base = within("base_gap_hours", self.base_gap_hours, 0.0, LONGEST_GAP_HOURS)
         object.__setattr__(self, "base_gap_hours", base)
-        if not abs(self.pull) <= 20:
-            raise ConfigError(f"pull must lie in -20..20, got {self.pull!r}")
-        if self.distribution not in GAP_DISTRIBUTIONS:
-            hint = nearest_hint(str(self.distribution), GAP_DISTRIBUTIONS)
-            raise UnknownNameError(f"no gap distribution is called {self.distribution!r}.{hint}")
-        if not 0 <= self.spread <= 20:
-            raise ConfigError(f"spread of gaps must lie in 0..20, got {self.spread!r}")
-        if self.tolerance_hours is not None and not 1e-3 <= self.tolerance_hours < np.inf:
-            raise ConfigError(
-                "tolerance_hours must be 0.001 or more and finite, or None, got "
-                f"{self.tolerance_hours!r}"
-            )
+        check_number("pull", self.pull, -20.0, 20.0)
+        check_name("distribution", self.distribution, GAP_DISTRIBUTIONS)
+        check_number("spread of gaps", self.spread, 0.0, 20.0)
+        if self.tolerance_hours is not None:
+            check_number("tolerance_hours, unless None,", self.tolerance_hours, 1e-3, 1e300)
 
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Draw the base gap of new users."""

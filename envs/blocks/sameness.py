@@ -3,11 +3,10 @@
 import numpy as np
 
 from rlrec.arrays import Bools, Floats, Ints
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import check_number, check_whole_number
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.scanning import LogisticAttraction
 from rlrec.envs.blocks.state import Shown, State
-from rlrec.errors import ConfigError
 
 
 class Sameness(Block):
@@ -36,8 +35,7 @@ class Sameness(Block):
     ) -> None:
         check_whole_number("n_topics of sameness", n_topics, 1)
         check_whole_number("too_many of sameness", too_many, 1)
-        if not 1 <= penalty < np.inf:
-            raise ConfigError(f"penalty of sameness must be 1 or more and finite, got {penalty!r}")
+        check_number("penalty of sameness", penalty, 1.0)
         self.attraction = attraction
         self.n_topics = n_topics
         self.penalty = penalty

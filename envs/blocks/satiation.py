@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 from rlrec.arrays import Floats, Ints
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import check_number, check_whole_number
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.priors import Prior, standard_normals, within
 from rlrec.envs.blocks.state import Event, Shown, State, put
 from rlrec.envs.blocks.topics import of_topics, topic_counts
-from rlrec.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +40,7 @@ class Satiation(Block):
         check_whole_number("n_topics", self.n_topics, 1)
         object.__setattr__(self, "strength", within("strength", self.strength, 0.0))
         object.__setattr__(self, "memory", within("memory", self.memory, 0.0, 1.0))
-        if not 0 <= self.noise < float("inf"):
-            raise ConfigError(f"noise must be 0 or more and finite, got {self.noise!r}")
+        check_number("noise", self.noise, 0.0)
 
     @property
     def n_initial_draws(self) -> int:  # type: ignore[override]

@@ -6,10 +6,10 @@ import numpy as np
 from scipy.special import expit
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.arguments import check_number
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.priors import LogNormal, Normal, Prior, standard_normals, within
 from rlrec.envs.blocks.state import Event, State, put, summed
-from rlrec.errors import ConfigError
 
 MOST_MOOD = 30.0
 """Moods are kept within -30..30, where satisfaction differs from 0 or 1 by less than 1e-12."""
@@ -63,14 +63,9 @@ class Satisfaction(Block):
         set_point = within("set_point", self.set_point, -MOST_MOOD, MOST_MOOD)
         object.__setattr__(self, "set_point", set_point)
         for name in ("memory", "expectation_rate"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} must lie in 0..1, got {getattr(self, name)!r}")
-        if not 0 <= self.noise <= _LARGEST:
-            raise ConfigError(f"noise must lie in 0..1e6, got {self.noise!r}")
-        if not 1e-3 <= self.recovery_hours < np.inf:
-            raise ConfigError(
-                f"recovery_hours must be 0.001 or more and finite, got {self.recovery_hours!r}"
-            )
+            check_number(name, getattr(self, name), 0.0, 1.0)
+        check_number("noise", self.noise, 0.0)
+        check_number("recovery_hours", self.recovery_hours, 1e-3, 1e300)
 
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Draw sensitivities and set-points; new users are at their set-point."""

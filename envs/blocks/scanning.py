@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Bools, Floats
+from rlrec.envs.arguments import check_flag, check_number
 from rlrec.envs.blocks.choice import ChoiceModel
-from rlrec.errors import ConfigError
 
 
 class Attraction(Protocol):
@@ -30,10 +30,8 @@ class LogisticAttraction:
     """
 
     def __init__(self, slope: float = 1.0, offset: float = 0.0) -> None:
-        if not 0 < slope < np.inf:
-            raise ConfigError(f"slope of attraction must be above 0 and finite, got {slope!r}")
-        if not np.isfinite(offset):
-            raise ConfigError(f"offset of attraction must be finite, got {offset!r}")
+        check_number("slope of attraction", slope, 0.0, above=True)
+        check_number("offset of attraction", offset)
         self.slope = slope
         self.offset = offset
 
@@ -56,10 +54,8 @@ class ProportionalAttraction:
     """
 
     def __init__(self, scale: float = 1.0, minimum: float = 0.0) -> None:
-        if not 0 < scale < np.inf:
-            raise ConfigError(f"scale of attraction must be above 0 and finite, got {scale!r}")
-        if not np.isfinite(minimum):
-            raise ConfigError(f"minimum of attraction must be finite, got {minimum!r}")
+        check_number("scale of attraction", scale, 0.0, above=True)
+        check_number("minimum of attraction", minimum)
         self.scale = scale
         self.minimum = minimum
 
@@ -76,8 +72,7 @@ class ExponentialAttraction:
     """
 
     def __init__(self, scale: float = 1.0) -> None:
-        if not 0 < scale < np.inf:
-            raise ConfigError(f"scale of attraction must be above 0 and finite, got {scale!r}")
+        check_number("scale of attraction", scale, 0.0, above=True)
         self.scale = scale
 
     def of(self, scores: Floats) -> Floats:
@@ -138,6 +133,7 @@ class PositionBasedChoice:
     def __init__(self, attraction: Attraction, decay: float = 0.85, two_way: bool = False) -> None:
         self.attraction = attraction
         self.decay = _probability("decay of examination", decay)
+        check_flag("two_way", two_way)
         self.two_way = two_way
         self._examination = np.empty(0)
 
@@ -297,6 +293,5 @@ def scan_responses(scan: Scan, draws: Floats) -> Bools:
 
 
 def _probability(name: str, value: float) -> float:
-    if not 0 <= value <= 1:
-        raise ConfigError(f"{name} must lie in 0..1, got {value!r}")
+    check_number(name, value, 0.0, 1.0)
     return value

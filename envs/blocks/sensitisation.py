@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import expit
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.arguments import check_number
 from rlrec.envs.blocks.appeal import QualitySource, quality_shown
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.priors import standard_normals
@@ -41,11 +42,11 @@ class Sensitisation(Block):
     n_step_draws = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.memory < 1:
+        check_number("memory of exposure", self.memory, 0.0, 1.0)
+        if self.memory == 1:
             raise ConfigError(f"memory of exposure must lie in 0..1, below 1, got {self.memory!r}")
-        for name in ("sensitivity", "noise"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ConfigError(f"{name} must be 0 or more and finite, got {self!r}")
+        check_number("sensitivity", self.sensitivity, 0.0)
+        check_number("noise", self.noise, 0.0)
 
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Draw the exposure that users come with."""
@@ -105,12 +106,7 @@ class Engagement:
     def __post_init__(self) -> None:
         for name, least, most in (("mean", -50, 50), ("sd", 0, 5)):
             for kind in ("choc", "kale"):
-                value = getattr(self, f"{kind}_{name}")
-                if not least <= value <= most:
-                    raise ConfigError(
-                        f"{kind}_{name} must lie in {least}..{most} (it is a logarithm), got "
-                        f"{value!r}"
-                    )
+                check_number(f"{kind}_{name}", getattr(self, f"{kind}_{name}"), least, most)
 
     def respond(self, state: State, consumed: Consumed, draws: Floats) -> Yield:
         """Return a click and the engagement of each item."""

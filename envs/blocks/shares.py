@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.arguments import check_numbers
 from rlrec.errors import ConfigError
 
 
@@ -17,9 +18,8 @@ class Shares:
     """
 
     def __init__(self, name: str, values: Sequence[float]) -> None:
-        shares = np.asarray(values, dtype=np.float64)
-        right = shares.ndim == 1 and shares.size > 0 and bool((shares >= 0).all())
-        if not right or abs(shares.sum() - 1.0) > 1e-9:
+        shares = np.array(check_numbers(name, values), np.float64)
+        if not (shares >= 0).all() or abs(shares.sum() - 1.0) > 1e-9:
             raise ConfigError(f"{name} must be 0 or more and sum to 1, got {values!r}")
         self.values = shares
         self._edges = np.cumsum(shares)[:-1]

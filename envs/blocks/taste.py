@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.arguments import check_number
 from rlrec.envs.blocks.priors import Prior, Uniform
 from rlrec.envs.blocks.state import Consumed, Shown, State, put, turns
 from rlrec.envs.blocks.topics import of_topics
-from rlrec.errors import ConfigError
 
 
 class Taste(Protocol):
@@ -55,8 +55,7 @@ class InterestDrift:
     """0 or more; 0 switches the drift off."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate <= 1:
-            raise ConfigError(f"rate of interest drift must lie in 0..1, got {self.rate!r}")
+        check_number("rate of interest drift", self.rate, 0.0, 1.0)
 
     def moved(self, interests: Floats, draws: Floats) -> Floats:
         """Return interests after consuming; both arguments and the result have shape (F,)."""

@@ -3,11 +3,11 @@
 import numpy as np
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.arguments import check_number
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.calendar import Calendar
 from rlrec.envs.blocks.priors import Prior, within
 from rlrec.envs.blocks.state import Shown, State, put
-from rlrec.errors import ConfigError
 
 
 class PopularityPath:
@@ -44,11 +44,9 @@ class PopularityPath:
         memory: float = 0.2,
     ) -> None:
         for name, value in (("persistence", persistence), ("memory", memory)):
-            if not 0 <= value <= 1:
-                raise ConfigError(f"{name} of trends must lie in 0..1, got {value!r}")
+            check_number(f"{name} of trends", value, 0.0, 1.0)
         for name, value in (("sd", sd), ("age_decay", age_decay)):
-            if not 0 <= value < np.inf:
-                raise ConfigError(f"{name} of trends must be 0 or more and finite, got {value!r}")
+            check_number(f"{name} of trends", value, 0.0)
         self.persistence, self.sd, self.age_decay, self.memory = persistence, sd, age_decay, memory
         self.log_popularity, self.recent = self._path(calendar, rng)
         """Both of shape (L, M): by moment and place."""

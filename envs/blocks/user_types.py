@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.arguments import MOST_LOG, MOST_LOG_SD, check_number, check_numbers, plain
 from rlrec.envs.blocks.priors import standard_normals
 from rlrec.envs.blocks.shares import Shares
 from rlrec.envs.blocks.state import Consumed, Shown, State, put
@@ -35,10 +36,9 @@ class UserTypes:
     def __init__(
         self, shares: Sequence[float], affinities: Sequence[Sequence[float]], sd: float
     ) -> None:
-        self.shares = Shares("shares of user types", shares)
+        self.shares = Shares("type_shares", shares)
         self.affinities = _matrix(affinities, self.shares.values.size)
-        if not 0 <= sd < np.inf:
-            raise ConfigError(f"sd of affinities must be 0 or more and finite, got {sd!r}")
+        check_number("sd of affinities", sd, 0.0, MOST_LOG_SD)
         self.sd = sd
         self.n_topics = self.affinities.shape[1]
         self.n_initial_draws = 1 + self.n_topics
@@ -87,12 +87,11 @@ class SameForAll:
 
 
 def _matrix(affinities: Sequence[Sequence[float]], n_types: int) -> Floats:
-    try:
-        matrix = np.asarray(affinities, dtype=np.float64)
-    except ValueError:  # rows of different lengths
-        matrix = np.empty(0)
-    if matrix.ndim == 2 and matrix.size and len(matrix) == n_types and np.isfinite(matrix).all():
-        return matrix
+    rows = plain(affinities)
+    if isinstance(rows, list):
+        table = [check_numbers("affinities", row, -MOST_LOG, MOST_LOG) for row in rows]
+        if len(table) == n_types and len({len(row) for row in table}) == 1:
+            return np.array(table, np.float64)
     raise ConfigError(
         f"affinities must be finite, a row for each of {n_types} user types and a column a topic, "
         f"got {affinities!r}"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.arguments import check_number, check_one_of, check_size
 from rlrec.envs.blocks.item_vectors import ItemVectors
 from rlrec.envs.blocks.state import Consumed, Shown, State, put
 from rlrec.errors import ConfigError
@@ -32,7 +33,10 @@ class FewTopics:
     """`fewest` or more."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.share < 1 and 1 <= self.fewest <= self.most):
+        check_number("share", self.share, 0.0, 1.0)
+        check_size("fewest", self.fewest)
+        check_size("most", self.most)
+        if not (0 < self.share < 1 and self.fewest <= self.most):
             raise ConfigError(
                 f"share must lie in (0, 1) and 1 <= fewest <= most must hold, got {self!r}"
             )
@@ -83,8 +87,7 @@ class VectorTaste:
     def __init__(
         self, items: ItemVectors, prior: FewTopics | None = None, scale: Scale = "best_item"
     ) -> None:
-        if scale not in SCALES:
-            raise ConfigError(f"scale of scores must be one of {SCALES}, got {scale!r}")
+        check_one_of("scale of scores", scale, SCALES)
         self.items = items
         self.prior = FewTopics() if prior is None else prior
         self.scale = scale

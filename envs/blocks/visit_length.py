@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlrec.arrays import Bools, Floats, Ints
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import check_size
 from rlrec.envs.blocks.block import Leaving
 from rlrec.envs.blocks.state import Event, State, put
 
@@ -18,7 +18,7 @@ class VisitLength(Leaving):
     """1 or more."""
 
     def __post_init__(self) -> None:
-        check_whole_number("n_steps", self.n_steps, 1)
+        check_size("n_steps", self.n_steps)
 
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Begin with all steps left."""

@@ -8,7 +8,7 @@ import numpy as np
 from rlrec.arrays import Floats, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import HistoryShape
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import check_catalogue_size, check_flag, check_whole_number, plain
 from rlrec.envs.blocks.response import WatchTime
 from rlrec.envs.blocks.vector_taste import unit
 from rlrec.envs.combinations import check_blocks_fit, check_ends_fit
@@ -105,11 +105,11 @@ def composed_users(
     Version history:
         v0: First version.
     """
-    for name, number in (("n_items", n_items), ("n_topics", n_topics)):
-        check_whole_number(name, number, 1)
+    check_catalogue_size(n_items, n_topics)
     check_whole_number("item_topics", item_topics, 1, n_topics)
     check_whole_number("catalogue_seed", catalogue_seed, 0)
-    quality = {"normal": [0.0, 1.0]} if quality is None else quality
+    check_flag("tastes_observed", tastes_observed)
+    quality = {"normal": [0.0, 1.0]} if quality is None else plain(quality)
     items = _items(n_items, n_topics, item_topics, quality, catalogue_seed)
     parts = _parts(taste, choice, response, blocks, leaving, items)
     problem = Problem(

@@ -9,13 +9,24 @@ import numpy as np
 from rlrec.arrays import Floats
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import HistoryShape
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import (
+    LARGEST,
+    MOST_CANDIDATES,
+    check_catalogue_size,
+    check_flag,
+    check_name,
+    check_number,
+    check_numbers,
+    check_size,
+    check_whole_number,
+    plain,
+)
 from rlrec.envs.blocks.block import Block
 from rlrec.envs.blocks.calendar import Calendar
 from rlrec.envs.blocks.choice import ChoiceModel, LogitChoice
 from rlrec.envs.blocks.drift import TasteDrift
 from rlrec.envs.blocks.factor_taste import FactorTaste
-from rlrec.envs.blocks.priors import Fixed, Prior, Uniform, within
+from rlrec.envs.blocks.priors import Prior, Uniform, within
 from rlrec.envs.blocks.response import Click
 from rlrec.envs.blocks.scanning import LogisticAttraction, PositionBasedChoice
 from rlrec.envs.blocks.trends import PopularityPath, Trends
@@ -24,7 +35,7 @@ from rlrec.envs.items import CatalogueItems, ItemQuality, Items
 from rlrec.envs.planning.myopic import MyopicOracle
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.users import Users
-from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
+from rlrec.errors import ConfigError
 from rlrec.policy import SlatePolicy
 
 ENV_ID = "rlrec/DriftingTastes-v0"
@@ -132,8 +143,8 @@ def drifting_tastes(
     Version history:
         v0: Ours.
     """
-    arguments = {name: _plain(value) for name, value in locals().items() if name not in _BATCH}
-    _check(n_topics, n_candidates, catalogue_seed, max_steps)
+    arguments = {name: plain(value) for name, value in locals().items() if name not in _BATCH}
+    _check(arguments)
     world = _world_of(
         n_items if lifetime is not None else None,
         n_candidates,
@@ -249,8 +260,6 @@ def _items(world: _World) -> Items:
 
 
 def _choice(name: str, nothing_score: float, examination_decay: float) -> ChoiceModel:
-    if name not in CHOICES:
-        raise UnknownNameError(f"no choice is called {name!r}.{nearest_hint(str(name), CHOICES)}")
     if name == "logit":
         return LogitChoice(nothing_score)
     return PositionBasedChoice(LogisticAttraction(offset=nothing_score), examination_decay)
@@ -261,24 +270,34 @@ def _plan(simulator: UserSimulator, n_users: int, seed: int) -> SlatePolicy:
     return MyopicOracle()
 
 
-def _check(n_topics: int, n_candidates: int, catalogue_seed: int, max_steps: int) -> None:
-    check_whole_number("n_topics", n_topics, 2)
-    check_whole_number("n_candidates", n_candidates, 1)
-    check_whole_number("catalogue_seed", catalogue_seed, 0)
-    check_whole_number("max_steps", max_steps, 1)
+def _check(arguments: dict[str, Any]) -> None:
+    """Raise an error where an argument is wrong, whether or not the others leave it in use."""
+    a = arguments
+    check_catalogue_size(a["n_items"], a["n_topics"], 2)
+    check_size("n_candidates", a["n_candidates"], most=MOST_CANDIDATES)
+    check_size("max_steps", a["max_steps"])
+    check_whole_number("catalogue_seed", a["catalogue_seed"], 0)
+    if a["lifetime"] is not None:
+        check_number("lifetime", a["lifetime"], 1.0)
+    for name in ("taste_sd", "trend_sd", "age_decay"):
+        check_number(name, a[name], 0.0)
+    for name in ("influence", "trend_persistence", "examination_decay"):
+        check_number(name, a[name], 0.0, 1.0)
+    check_number("nothing_score", a["nothing_score"])
+    check_name("choice", a["choice"], CHOICES)
+    check_flag("tastes_observed", a["tastes_observed"])
 
 
-def _prior(name: str, value: Range, low: float, high: float = np.inf) -> Prior:
-    if not isinstance(value, Sequence):
-        return within(name, Fixed(value), low, high)
-    if isinstance(value, str) or len(value) != 2:
+def _prior(name: str, value: Range, low: float, high: float = LARGEST) -> Prior:
+    """Return the prior that a number or [low, high] stands for."""
+    ends = plain(value)
+    if not isinstance(ends, list):
+        return within(name, ends, low, high)
+    if len(check_numbers(name, ends, low, high)) != 2:
         raise ConfigError(f"{name} must be a number or [low, high], got {value!r}")
-    return within(name, Uniform(*value), low, high)
-
-
-def _plain(value: Any) -> Any:
-    """Return an argument ready for JSON."""
-    return list(value) if isinstance(value, tuple) else value
+    if ends[0] > ends[1]:
+        raise ConfigError(f"{name} must be [low, high] with low at most high, got {value!r}")
+    return within(name, Uniform(*ends), low, high)
 
 
 def _card(arguments: dict[str, Any], world: _World) -> tuple[Assumption, ...]:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from rlrec.arrays import Ints
-from rlrec.baselines.settings import check_not_negative
 from rlrec.data.history import HistoryShape
+from rlrec.envs.arguments import check_flag, check_name, check_number
 from rlrec.envs.blocks.choice import LogitChoice
 from rlrec.envs.blocks.leaving import TimeBudget
 from rlrec.envs.blocks.response import WatchTime
@@ -19,7 +19,7 @@ from rlrec.envs.items import CatalogueItems
 from rlrec.envs.planning.time_price import PlanningReference
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.users import Users
-from rlrec.errors import ConfigError, ModelFileError, UnknownNameError, nearest_hint
+from rlrec.errors import ConfigError, ModelFileError
 
 ENV_ID = "rlrec/FittedUsers-v0"
 _IN_MEMORY = "in memory: "
@@ -81,7 +81,9 @@ def fitted_users(
         v0: Ours; dynamics of time and interests as Ie et al., 2019, "RecSim".
     """
     fitted = _model_of(model)
-    check_not_negative("drift_weight", drift_weight)
+    check_number("drift_weight", drift_weight, 0.0)
+    check_number("initial_budget", initial_budget, 0.0, above=True)
+    check_flag("tastes_observed", tastes_observed)
     budget = TimeBudget(initial=initial_budget, bonus_when_cut_short=False)
     catalogue = fitted.catalogue
     taste = FittedTaste(
@@ -172,10 +174,7 @@ def _name_of(model: str | Path | FittedUsersModel | None) -> str | None:
 
 
 def _population(fitted: FittedUsersModel, name: str) -> Ints:
-    if name not in POPULATIONS:
-        raise UnknownNameError(
-            f"no population is called {name!r}.{nearest_hint(str(name), POPULATIONS)}"
-        )
+    check_name("population", name, POPULATIONS)
     if not len(fitted.populations[name]):
         raise ConfigError(f"nobody is in the population {name!r}: its share is 0")
     return fitted.populations[name]

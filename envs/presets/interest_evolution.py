@@ -8,7 +8,15 @@ import numpy as np
 from rlrec.arrays import Floats
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import HistoryShape
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import (
+    MOST_CANDIDATES,
+    check_catalogue_size,
+    check_flag,
+    check_name,
+    check_number,
+    check_size,
+    check_whole_number,
+)
 from rlrec.envs.blocks.choice import ChoiceModel, LogitChoice, ProportionalChoice
 from rlrec.envs.blocks.leaving import TimeBudget
 from rlrec.envs.blocks.response import WatchTime
@@ -24,7 +32,6 @@ from rlrec.envs.items import CatalogueItems, FreshDocuments, ItemQuality, Items
 from rlrec.envs.planning.time_price import PlanningReference
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.users import Users
-from rlrec.errors import UnknownNameError, nearest_hint
 
 ENV_ID = "rlrec/InterestEvolution-v0"
 N_TOPICS = 20
@@ -113,10 +120,6 @@ def interest_evolution(
             documents are the same for all users of a seed, and published ones last as long as their
             environment. Left out: documents without a topic, which no published setting uses.
     """
-    check_whole_number("n_candidates", n_candidates, 1)
-    check_whole_number("catalogue_seed", catalogue_seed, 0)
-    if n_items is not None:
-        check_whole_number("n_items", n_items, 1)
     if slate_size is None:
         slate_size = 3 if n_items is None else 10
     tastes_observed = (n_items is None) if tastes_observed is None else tastes_observed
@@ -141,6 +144,7 @@ def interest_evolution(
         "history_length": history_length,
         "max_steps": max_steps,
     }
+    _check(arguments)
     items = _items(n_items, n_candidates, catalogue_seed, resample_documents)
     budget = TimeBudget(
         initial=initial_budget, item_length=item_length, idle_cost=idle_cost, bonus=quality_bonus
@@ -172,6 +176,26 @@ def topic_means() -> Floats:
     return np.concatenate([np.linspace(-3.0, 0.0, 14), np.linspace(0.0, 3.0, 6)])
 
 
+def _check(arguments: dict[str, Any]) -> None:
+    """Raise an error where an argument is wrong, whether or not the others leave it in use."""
+    a = arguments
+    if a["n_items"] is not None:
+        check_catalogue_size(a["n_items"], N_TOPICS)
+    check_size("n_candidates", a["n_candidates"], most=MOST_CANDIDATES)
+    check_whole_number("catalogue_seed", a["catalogue_seed"], 0)
+    check_name("choice", a["choice"], CHOICES)
+    check_name("cascade_form", a["cascade_form"], CASCADE_FORMS)
+    for name in ("resample_documents", "tastes_observed"):
+        check_flag(name, a[name])
+    for name in ("nothing_score", "minimum_score"):
+        check_number(name, a[name])
+    for name in ("attention_prob", "drift_rate"):
+        check_number(name, a[name], 0.0, 1.0)
+    for name in ("score_scaling", "initial_budget", "item_length", "idle_cost"):
+        check_number(name, a[name], 0.0, above=True)
+    check_number("quality_bonus", a["quality_bonus"], 0.0)
+
+
 def _choice(arguments: dict[str, Any]) -> ChoiceModel:
     nothing, minimum = arguments["nothing_score"], arguments["minimum_score"]
     scaling, attention = arguments["score_scaling"], arguments["attention_prob"]
@@ -184,11 +208,8 @@ def _choice(arguments: dict[str, Any]) -> ChoiceModel:
         "exponential": lambda: ExponentialAttraction(scaling),
         "proportional": lambda: ProportionalAttraction(scaling, minimum),
     }
-    choice, form = arguments["choice"], arguments["cascade_form"]
-    for name, value, known in (("choice", choice, made), ("cascade_form", form, attractions)):
-        if value not in known:
-            raise UnknownNameError(f"no {name} is called {value!r}.{nearest_hint(value, known)}")
-    return made[choice]()
+    form = arguments["cascade_form"]
+    return made[arguments["choice"]]()
 
 
 def _items(n_items: int | None, n_candidates: int, catalogue_seed: int, is_fresh: bool) -> Items:

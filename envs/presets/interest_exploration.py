@@ -5,7 +5,16 @@ from typing import Any
 
 from rlrec.data.history import HistoryShape
 from rlrec.envs.arguments import (
+    MOST_CANDIDATES,
+    MOST_LOG,
+    MOST_LOG_SD,
+    check_catalogue_size,
+    check_flag,
+    check_number,
+    check_numbers,
+    check_size,
     check_whole_number,
+    plain,
 )
 from rlrec.envs.blocks.appeal import QualityAppeal
 from rlrec.envs.blocks.choice import LogitChoice
@@ -93,8 +102,24 @@ def interest_exploration(
         v0: Ie et al., 2019, "RecSim", as published in version 0.2.4, which leaves the limit to the
             caller; the catalogue is ours.
     """
-    check_whole_number("n_candidates", n_candidates, 1)
-    check_whole_number("catalogue_seed", catalogue_seed, 0)
+    arguments: dict[str, Any] = {
+        "n_items": n_items,
+        "n_candidates": n_candidates,
+        "slate_size": slate_size,
+        "catalogue_seed": catalogue_seed,
+        "resample_documents": resample_documents,
+        "nothing_score": nothing_score,
+        "topic_shares": plain(topic_shares),
+        "topic_qualities": plain(topic_qualities),
+        "quality_sd": quality_sd,
+        "type_shares": plain(type_shares),
+        "affinities": plain(affinities),
+        "affinity_sd": affinity_sd,
+        "tastes_observed": tastes_observed,
+        "history_length": history_length,
+        "max_steps": max_steps,
+    }
+    _check(arguments)
     documents = TopicDocuments(
         topic_qualities,
         quality_sd,
@@ -113,26 +138,9 @@ def interest_exploration(
     if not resample_documents:
         items = KeptDocuments(documents, n_candidates, catalogue_seed)
     if n_items is not None:
-        check_whole_number("n_items", n_items, 1)
+        check_catalogue_size(n_items, documents.n_topics)
         names = tuple(f"topic {number}" for number in range(documents.n_topics))
         items = CatalogueItems.drawn(documents, n_items, catalogue_seed, names)
-    arguments: dict[str, Any] = {
-        "n_items": n_items,
-        "n_candidates": n_candidates,
-        "slate_size": slate_size,
-        "catalogue_seed": catalogue_seed,
-        "resample_documents": resample_documents,
-        "nothing_score": nothing_score,
-        "topic_shares": list(topic_shares),
-        "topic_qualities": list(topic_qualities),
-        "quality_sd": quality_sd,
-        "type_shares": list(type_shares),
-        "affinities": [list(row) for row in affinities],
-        "affinity_sd": affinity_sd,
-        "tastes_observed": tastes_observed,
-        "history_length": history_length,
-        "max_steps": max_steps,
-    }
     problem = Problem(
         env_id=ENV_ID,
         arguments=arguments,
@@ -153,6 +161,21 @@ def interest_exploration(
         plan=_plan,
     )
     return UserSimulator(problem, n_users, first_user)
+
+
+def _check(arguments: dict[str, Any]) -> None:
+    """Raise an error where an argument is wrong, whether or not the others leave it in use."""
+    a = arguments
+    check_size("n_candidates", a["n_candidates"], most=MOST_CANDIDATES)
+    check_whole_number("catalogue_seed", a["catalogue_seed"], 0)
+    check_number("nothing_score", a["nothing_score"])
+    check_numbers("topic_qualities", a["topic_qualities"], -MOST_LOG, MOST_LOG)
+    for name in ("topic_shares", "type_shares"):
+        check_numbers(name, a[name], 0.0, 1.0)
+    for name in ("quality_sd", "affinity_sd"):
+        check_number(name, a[name], 0.0, MOST_LOG_SD)
+    for name in ("resample_documents", "tastes_observed"):
+        check_flag(name, a[name])
 
 
 def _plan(simulator: UserSimulator, n_users: int, seed: int) -> SlatePolicy:

@@ -3,7 +3,13 @@
 from typing import Any
 
 from rlrec.data.history import HistoryShape
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import (
+    MOST_CANDIDATES,
+    check_catalogue_size,
+    check_flag,
+    check_size,
+    check_whole_number,
+)
 from rlrec.envs.blocks.choice import FirstChoice
 from rlrec.envs.blocks.sensitisation import Engagement, Sensitisation
 from rlrec.envs.blocks.user_types import SameForAll
@@ -88,7 +94,8 @@ def long_term_satisfaction(
         v0: Ie et al., 2019, "RecSim", as published in version 0.2.4, but for `sensitivity` (0.01
             there); the catalogue is ours.
     """
-    check_whole_number("n_candidates", n_candidates, 1)
+    check_size("n_candidates", n_candidates, most=MOST_CANDIDATES)
+    check_flag("resample_documents", resample_documents)
     check_whole_number("catalogue_seed", catalogue_seed, 0)
     documents = ClickbaitDocuments()
     items: CatalogueItems | FreshDocuments | KeptDocuments
@@ -96,7 +103,7 @@ def long_term_satisfaction(
     if not resample_documents:
         items = KeptDocuments(documents, n_candidates, catalogue_seed)
     if n_items is not None:
-        check_whole_number("n_items", n_items, 1)
+        check_catalogue_size(n_items)
         items = CatalogueItems.drawn(documents, n_items, catalogue_seed, ("all",))
     sensitisation = Sensitisation(memory=memory, sensitivity=sensitivity, noise=noise)
     arguments: dict[str, Any] = {

@@ -7,22 +7,29 @@ import numpy as np
 
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import HistoryShape
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import (
+    check_catalogue_size,
+    check_flag,
+    check_name,
+    check_number,
+    check_one_of,
+    check_size,
+    check_whole_number,
+)
 from rlrec.envs.blocks.block import Block
-from rlrec.envs.blocks.boredom import Boredom, Scope
+from rlrec.envs.blocks.boredom import SCOPES, Boredom, Scope
 from rlrec.envs.blocks.influence import Influence
 from rlrec.envs.blocks.item_vectors import ItemVectors
 from rlrec.envs.blocks.response import Click
 from rlrec.envs.blocks.sameness import Sameness
 from rlrec.envs.blocks.scanning import LogisticAttraction, PositionBasedChoice
-from rlrec.envs.blocks.vector_taste import FewTopics, Scale, VectorTaste, unit
+from rlrec.envs.blocks.vector_taste import SCALES, FewTopics, Scale, VectorTaste, unit
 from rlrec.envs.blocks.visit_length import VisitLength
 from rlrec.envs.items import CatalogueItems, ItemQuality
 from rlrec.envs.opening import OpenedUsers
 from rlrec.envs.planning.topic_filling import BoredomPlanner
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.users import Users
-from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
 
 ENV_ID = "rlrec/TopicBoredom-v0"
 Counted = Literal["last_10", "window"]
@@ -189,6 +196,8 @@ def topic_boredom(
     }
     setting = _setting(preset, given)
     check_whole_number("catalogue_seed", catalogue_seed, 0)
+    check_flag("tastes_observed", tastes_observed)
+    check_flag("counts_observed", counts_observed)
     vectors = item_vectors(setting.n_items, setting.n_topics, catalogue_seed)
     items = CatalogueItems(_catalogue(vectors), ItemQuality(np.zeros(vectors.n_items)))
     problem = Problem(
@@ -231,18 +240,30 @@ def item_vectors(n_items: int, n_topics: int, seed: int) -> ItemVectors:
 
 def _setting(preset: str | None, given: dict[str, Any]) -> _Setting:
     """Return the setting of a preset with what is given in its place, checked."""
-    if preset is not None and preset not in PRESETS:
-        raise UnknownNameError(
-            f"no preset is called {preset!r}.{nearest_hint(str(preset), PRESETS)}"
-        )
+    if preset is not None:
+        check_name("preset", preset, PRESETS)
     base = _Setting() if preset is None else PRESETS[preset]
     setting = replace(base, **{name: value for name, value in given.items() if value is not None})
-    check_whole_number("n_items", setting.n_items, 1)
-    check_whole_number("n_topics", setting.n_topics, _LEAST_TOPICS)
-    check_whole_number("slate_size", setting.slate_size, 1, setting.n_items)
-    if setting.counted not in COUNTED:
-        raise ConfigError(f"counted must be one of {COUNTED}, got {setting.counted!r}")
+    _check(setting)
     return setting
+
+
+def _check(setting: _Setting) -> None:
+    """Raise an error where an argument is wrong, whether or not the others leave it in use."""
+    check_catalogue_size(setting.n_items, setting.n_topics, _LEAST_TOPICS)
+    check_whole_number("slate_size", setting.slate_size, 1, setting.n_items)
+    check_size("n_steps", setting.n_steps)
+    check_size("threshold", setting.threshold)
+    check_number("slope", setting.slope, 0.0, above=True)
+    check_number("offset", setting.offset)
+    check_number("decay", setting.decay, 0.0, 1.0)
+    check_number("influence", setting.influence, 0.0, 1.0)
+    check_number("diversity_penalty", setting.diversity_penalty, 1.0)
+    for name in ("two_way", "published_influence", "opening_slate"):
+        check_flag(name, getattr(setting, name))
+    known = {"counted": COUNTED, "bored_scope": SCOPES, "relevance_scale": SCALES}
+    for name, words in known.items():
+        check_one_of(name, getattr(setting, name), words)
 
 
 def _catalogue(vectors: ItemVectors) -> Catalogue:

@@ -6,10 +6,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlrec.arrays import Floats
-from rlrec.baselines.settings import check_not_negative
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import HistoryShape
-from rlrec.envs.arguments import check_whole_number
+from rlrec.envs.arguments import (
+    check_catalogue_size,
+    check_flag,
+    check_name,
+    check_number,
+    check_numbers,
+    check_whole_number,
+    plain,
+)
 from rlrec.envs.blocks.channels import ClickChannels
 from rlrec.envs.blocks.choice import ChoiceModel, LogitChoice
 from rlrec.envs.blocks.context import DayAndDevice
@@ -25,7 +32,6 @@ from rlrec.envs.items import CatalogueItems, ItemQuality
 from rlrec.envs.planning.retention import RetentionReference
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.users import Users
-from rlrec.errors import UnknownNameError, nearest_hint
 
 ENV_ID = "rlrec/UserReturn-v0"
 NOTHING_SCORE = 1.5
@@ -120,11 +126,13 @@ def user_return(
             Retention in a Billion Scale Short Video Recommender System", and the satisfaction of
             Ie et al., 2019, "RecSim".
     """
-    for name, number in (("n_items", n_items), ("n_topics", n_topics)):
-        check_whole_number(name, number, 1)
+    check_catalogue_size(n_items, n_topics)
     check_whole_number("catalogue_seed", catalogue_seed, 0)
-    check_not_negative("clickbait_appeal", clickbait_appeal)
-    check_not_negative("quality_sd", quality_sd)
+    check_number("clickbait_appeal", clickbait_appeal, 0.0)
+    check_number("quality_sd", quality_sd, 0.0)
+    check_number("interest_drift", interest_drift, 0.0, 1.0)
+    check_name("choice", choice, CHOICES)
+    check_flag("tastes_observed", tastes_observed)
     items = _items(n_items, n_topics, quality_sd, catalogue_seed)
     parts = _parts(n_topics, satisfaction, patience, returning, context)
     response = ClickChannels(items.on_offer, reward_weights)
@@ -139,7 +147,7 @@ def user_return(
             "quality_sd": quality_sd,
             "interest_drift": interest_drift,
             "choice": choice,
-            "reward_weights": list(reward_weights),
+            "reward_weights": plain(reward_weights),
             **{name: part.settings for name, part in parts.items()},
             "tastes_observed": tastes_observed,
             "history_length": history_length,
@@ -202,7 +210,7 @@ def _day_and_device(
         n_topics=n_topics,
         hour_strength=hour_strength,
         device_strength=device_strength,
-        device_shares=tuple(device_shares),
+        device_shares=tuple(check_numbers("device_shares", device_shares)),
         device_stay=device_stay,
         step_minutes=step_minutes,
     )
@@ -230,9 +238,7 @@ def _choice(name: str) -> ChoiceModel:
     attraction = LogisticAttraction(1.0 / TEMPERATURE, NOTHING_SCORE)
     if name == "cascade":
         return CascadeChoice(attraction)
-    if name == "position_based":
-        return PositionBasedChoice(attraction)
-    raise UnknownNameError(f"no choice is called {name!r}.{nearest_hint(str(name), CHOICES)}")
+    return PositionBasedChoice(attraction)
 
 
 def _card(

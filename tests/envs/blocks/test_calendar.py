@@ -100,7 +100,7 @@ def test_visits_begin_at_any_moment_that_leaves_room_and_go_with_time() -> None:
     ("arguments", "words"),
     [
         ({"n_items": 5}, "n_items must be a whole number of 6 or more"),
-        ({"lifetime": 0.5}, "lifetime must be 1 or more moments"),
+        ({"lifetime": 0.5}, "lifetime must be 1 or more and finite"),
         ({"lifetime": np.inf}, "lifetime"),
         ({"spread": 1.5}, r"spread of lifetimes must lie in 0\.\.1"),
         ({"visit_length": 1000}, "longer than a visit of 1000 steps"),

@@ -1,6 +1,7 @@
 """Channels after a click: their probabilities, rewards, and what is expected of them."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,9 +68,16 @@ def test_by_default_clicks_alone_count() -> None:
     )
 
 
-@pytest.mark.parametrize("weights", [(1.0, 0.0), (1.0, 0.0, float("nan"), 0.0)])
-def test_wrong_weights_are_refused(weights: tuple[float, ...]) -> None:
-    with pytest.raises(ConfigError, match="four finite numbers"):
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ((1.0, 0.0), "reward_weights must be four finite numbers"),
+        ((1.0, 0.0, float("nan"), 0.0), r"reward_weights\[2\] must be finite, got nan"),
+        ("x", "reward_weights must be a list of numbers, got 'x'"),
+    ],
+)
+def test_wrong_weights_are_refused(weights: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
         ClickChannels(items(), weights)
 
 

@@ -93,7 +93,10 @@ def test_the_place_in_the_slate_does_not_matter(
         (lambda: ProportionalChoice(minimum=1.0, nothing_score=1.0), "above minimum 1.0, got 1.0"),
         (lambda: ProportionalChoice(nothing_score=np.nan), "got nan"),
         (lambda: ProportionalChoice(minimum=-np.inf), "-inf"),
-        (lambda: LogitChoice(temperature=0.0), "temperature must be above 0 and finite, got 0.0"),
+        (
+            lambda: LogitChoice(temperature=0.0),
+            "temperature must be 1e-06 or more and finite, got 0.0",
+        ),
         (lambda: LogitChoice(temperature=np.inf), "got inf"),
         (lambda: LogitChoice(nothing_score=np.nan), "nothing_score must be finite, got nan"),
     ],

@@ -146,7 +146,7 @@ def test_full_retention_keeps_what_moved_the_taste() -> None:
     ("arguments", "words"),
     [
         ({"n_factors": 0}, "n_factors"),
-        ({"persistence": 1.1}, r"persistence must be in 0\.\.1"),
+        ({"persistence": 1.1}, r"persistence must lie in 0\.\.1"),
         ({"persistence": Uniform(0.5, 2.0)}, "persistence"),
         ({"sd": -0.1}, "sd of drift must be 0 or more"),
         ({"set_point_sd": np.inf}, "set_point_sd of drift"),

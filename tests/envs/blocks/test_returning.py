@@ -84,7 +84,7 @@ def test_gaps_and_churn_stay_in_range_at_any_parameters(
         ({"pull": 21.0}, "pull"),
         ({"spread": -0.1}, "spread"),
         ({"tolerance_hours": 0.0}, "tolerance_hours"),
-        ({"tolerance_hours": float("inf")}, "or None"),
+        ({"tolerance_hours": float("inf")}, "unless None"),
     ],
 )
 def test_wrong_settings_are_refused(parameters: dict[str, float], words: str) -> None:

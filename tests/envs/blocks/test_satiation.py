@@ -115,8 +115,8 @@ def test_satiation_stays_within_its_geometric_bound(
     [
         ({"strength": -0.1}, "strength must be 0 or more and finite, got -0.1"),
         ({"strength": float("nan")}, "strength must be 0 or more and finite, got nan"),
-        ({"memory": 1.5}, r"memory must be in 0\.\.1 and finite, got 1\.5"),
-        ({"memory": Uniform(0.0, 2.0)}, r"memory must be in 0\.\.1 and finite, got Uniform"),
+        ({"memory": 1.5}, r"memory must lie in 0\.\.1, got 1\.5"),
+        ({"memory": Uniform(0.0, 2.0)}, r"memory must lie in 0\.\.1, got Uniform"),
         ({"noise": -1.0}, "noise must be 0 or more and finite, got -1.0"),
         ({"n_topics": 0}, "n_topics must be a whole number of 1 or more, got 0"),
     ],

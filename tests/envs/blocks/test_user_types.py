@@ -1,5 +1,7 @@
 """Users of several types, and users without tastes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,10 +16,22 @@ def test_kinds_are_drawn_by_their_shares_and_none_without_a_share() -> None:
     np.testing.assert_array_equal(shares.of(np.array([0.0, 0.2499, 0.25, 0.9999])), [0, 0, 2, 2])
 
 
-@pytest.mark.parametrize("values", [[], [0.5, 0.6], [1.5, -0.5], [[1.0]], [np.nan, 1.0]])
+@pytest.mark.parametrize("values", [[0.5, 0.6], [1.5, -0.5]])
 def test_shares_that_are_no_probabilities_are_refused(values: list[float]) -> None:
     with pytest.raises(ConfigError, match="types must be 0 or more and sum to 1"):
         Shares("types", values)
+
+
+@pytest.mark.parametrize("values", [[], [[1.0]], [np.nan, 1.0], "x", None, {"a": 1}, [True]])
+def test_shares_that_are_no_numbers_are_refused_by_name(values: Any) -> None:
+    with pytest.raises(ConfigError, match=r"types.* must be"):
+        Shares("types", values)
+
+
+@pytest.mark.parametrize("affinities", ["x", [[0.0], [1.0, 2.0]], [[0.0, 1.0]], [["a"], ["b"]], 3])
+def test_affinities_that_are_no_table_are_refused(affinities: Any) -> None:
+    with pytest.raises(ConfigError, match="affinities"):
+        UserTypes([0.5, 0.5], affinities, sd=0.0)
 
 
 def test_users_of_a_type_without_spread_are_alike() -> None:

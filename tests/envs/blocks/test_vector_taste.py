@@ -140,9 +140,18 @@ def test_items_that_are_no_unit_vectors_are_refused(dense: Any, words: str) -> N
         ItemVectors(np.array(dense))
 
 
-@pytest.mark.parametrize("values", [{"share": 0.0}, {"fewest": 0}, {"fewest": 4, "most": 3}])
-def test_wrong_priors_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="share must lie in"):
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"share": 0.0}, "share must lie in"),
+        ({"fewest": 4, "most": 3}, "1 <= fewest <= most must hold"),
+        ({"fewest": 0}, "fewest must be a whole number of 1 or more, got 0"),
+        ({"fewest": 3.5}, "fewest must be a whole number of 1 or more, got 3.5"),
+        ({"most": float("inf")}, "most must be a whole number of 1 or more, got inf"),
+    ],
+)
+def test_wrong_priors_are_refused(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
         FewTopics(**values)
 
 

@@ -244,7 +244,7 @@ def test_the_card_lists_every_parameter_of_the_blocks() -> None:
         ({"n_topics": 0}, ConfigError, "n_topics"),
         ({"clickbait_appeal": -1.0}, ConfigError, "clickbait_appeal"),
         ({"quality_sd": float("nan")}, ConfigError, "quality_sd"),
-        ({"interest_drift": 2.0}, ConfigError, "interest drift"),
+        ({"interest_drift": 2.0}, ConfigError, "interest_drift must lie"),
         ({"choice": "logistic"}, UnknownNameError, "logit"),
         ({"reward_weights": [1.0]}, ConfigError, "four finite numbers"),
         ({"satisfaction": {"memry": 0.5}}, UnknownNameError, "memory"),
