@@ -8,9 +8,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import yaml
 
 import rlrec
 from rlrec.envs import registration
+from rlrec.workflow.config_file import parse_assignments
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -60,6 +62,27 @@ def test_who_knows_the_likings_serves_commuters_best(names: dict[str, Any]) -> N
     table = names["commuted"].table(floor="random", reference="reference")
     assert table.loc["random", "score"] == 0 and table.loc["reference", "score"] == 1
     assert table.loc["EASE", "score"] < 1
+
+
+def test_configuration_and_command_line_make_the_composed_users_of_the_page(
+    names: dict[str, Any],
+) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", OWN_USERS, flags=re.DOTALL)
+    environment = yaml.safe_load(block)["environment"]
+    words = re.findall(r'--arg "(.*?)"', OWN_USERS)
+    for arguments in (environment["arguments"], parse_assignments(words, "--arg")):
+        made = rlrec.make_simulator(environment["id"], 1, **arguments)
+        assert made.arguments == names["composed"].arguments
+
+
+def test_candidates_of_the_page_are_of_favourite_topics(names: dict[str, Any]) -> None:
+    users = names["offered"]
+    candidates = users.reset(seed=1)["candidates"]
+    favourites = np.argsort(users.latent_state()["tastes"], axis=1)[:, -4:]
+    topics = users.catalogue.topics[candidates]
+    assert candidates.shape == (100, 10)
+    assert (topics[:, :, None] == favourites[:, None, :]).any(axis=2).all()
+    assert names["newest"].n_choices == 20
 
 
 def test_the_whole_model_is_as_short_as_the_page_says(names: dict[str, Any]) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rlrec.envs import describe_environments
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -74,6 +76,17 @@ def test_the_example_reads_own_ratings(names: dict[str, Any]) -> None:
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
 def test_what_the_readme_links_to_is_there(target: str) -> None:
     assert (ROOT / target).exists()
+
+
+def test_the_table_of_environments_has_each_with_its_measured_returns() -> None:
+    rows = re.findall(r"^\| `(rlrec/\w+-v0)` \| [^|]+ \| ([^|]+) \| ([^|]+) \|$", README, re.M)
+    entries = describe_environments()
+    told = {env_id: (floor, reference) for env_id, floor, reference in rows}
+    assert sorted(told) == sorted(entry.env_id for entry in entries)
+    for entry in entries:
+        for text, measured in zip(told[entry.env_id], (entry.floor, entry.reference), strict=True):
+            for number in re.findall(r"\d+\.?\d*", text.split(" where")[0].split(" with")[0]):
+                assert number in re.findall(r"\d+\.?\d*", measured), (entry.env_id, text, measured)
 
 
 @pytest.mark.parametrize("folder", re.findall(r"^\| `([\w/]+)` \|", README, flags=re.MULTILINE))
