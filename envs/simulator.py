@@ -21,6 +21,8 @@ from rlrec.envs.arguments import (
     json_ready,
 )
 from rlrec.envs.blocks.state import State
+from rlrec.envs.episodes import episode_ids_of
+from rlrec.envs.history_shape import history_spaces
 from rlrec.envs.origin import Origin, check_origin, origin_of
 from rlrec.envs.user_model_checks import check_outcome, check_truth, check_user_model
 from rlrec.envs.users import Outlook, UserModel
@@ -31,7 +33,6 @@ from rlrec.simulation import SimulatorStep, Space
 from rlrec.slates import has_repeats, repeated_slots
 
 _STEP, _EPISODE, _OFFER = 0, 1, 2  # purposes of a user's random stream
-_EPISODES_A_USER = 2**20
 
 
 class Assumption(NamedTuple):
@@ -129,8 +130,7 @@ class UserSimulator:
     @property
     def episode_ids(self) -> Ints:
         """Number of the running episode of each position; unique for a seed. Shape (B,)."""
-        positions = self.first_user + np.arange(self.n_users)
-        return positions * _EPISODES_A_USER + self._episodes
+        return episode_ids_of(self.first_user, self._episodes)
 
     @property
     def steps(self) -> Ints:
@@ -401,16 +401,7 @@ SimulatorFactory = Callable[..., UserSimulator]
 def _observation_spaces(problem: Problem) -> dict[str, Space]:
     history, users = problem.history_shape, problem.users
     n_items = users.items.n_choices if problem.catalogue is None else problem.catalogue.n_items
-    large = float(np.finfo(np.float32).max)
-    slots, channels = (problem.slate_size,), history.n_channels
-    known = {
-        "history_items": Space((history.length,), np.int64, 0, n_items),
-        "history_responses": Space((history.length, channels), np.float32, 0.0, large),
-        "last_slate": Space(slots, np.int64, 0, n_items),
-        "last_response": Space((*slots, channels), np.float32, 0.0, large),
-        "topic_counts": Space((history.n_topics + 1,), np.float32, 0.0, large),
-    }
-    spaces = {key: space for key, space in known.items() if key in history.keys}
+    spaces = history_spaces(history, n_items, least_response=0.0)
     spaces.update(users.items.spaces())
     if hasattr(users, "spaces"):
         spaces.update(users.spaces())

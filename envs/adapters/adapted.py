@@ -13,12 +13,13 @@ from rlrec.data.catalogue import Catalogue
 from rlrec.data.history import HISTORY_KEYS, History, HistoryShape
 from rlrec.envs.adapters.reaction_checks import check_finite, check_seen
 from rlrec.envs.arguments import check_whole_number, checked_slates
+from rlrec.envs.episodes import episode_ids_of
+from rlrec.envs.history_shape import history_spaces
 from rlrec.envs.origin import Origin, check_origin, origin_of
 from rlrec.errors import ConfigError, TruthError
 from rlrec.simulation import SimulatorStep, Space
 from rlrec.slates import repeated_slots
 
-_EPISODES_A_USER = 2**20
 _FRESH_KEYS = ("last_slate", "last_response")
 LARGE = float(np.finfo(np.float32).max)
 
@@ -138,8 +139,7 @@ class AdaptedUsers:
     @property
     def episode_ids(self) -> Ints:
         """Number of the running episode of each position; unique for a seed. Shape (B,)."""
-        positions = self.first_user + np.arange(self.n_users)
-        return positions * _EPISODES_A_USER + self._episodes
+        return episode_ids_of(self.first_user, self._episodes)
 
     @property
     def user_ids(self) -> Ints:
@@ -363,13 +363,4 @@ def _copied(copies: list[ForeignCopy]) -> list[ForeignCopy]:
 
 def _history_spaces(world: ForeignWorld) -> dict[str, Space]:
     n_items = world.n_choices if world.catalogue is None else world.catalogue.n_items
-    length, slots, channels = world.history_length, world.slate_size, len(world.channels)
-    n_topics = world.history_shape.n_topics
-    known = {
-        "history_items": Space((length,), np.int64, 0, n_items),
-        "history_responses": Space((length, channels), np.float32, -LARGE, LARGE),
-        "last_slate": Space((slots,), np.int64, 0, n_items),
-        "last_response": Space((slots, channels), np.float32, -LARGE, LARGE),
-        "topic_counts": Space((n_topics + 1,), np.float32, 0.0, LARGE),
-    }
-    return {key: known[key] for key in world.history_shape.keys}
+    return history_spaces(world.history_shape, n_items, least_response=-LARGE)

@@ -39,14 +39,6 @@ class ChoiceModel(Protocol):
         ...
 
 
-class WeighingChoice(ChoiceModel, Protocol):
-    """Takes one option with probability proportional to its weight, wherever it stands."""
-
-    def weights(self, scores: Floats) -> ChoiceWeights:
-        """Return weights for scores (B, n), up to a common factor a row."""
-        ...
-
-
 class ProportionalChoice:
     """Takes one item, with probability proportional to its score above a minimum.
 
