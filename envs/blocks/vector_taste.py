@@ -1,7 +1,7 @@
 """Tastes that are vectors over topics, as items are; what attracts is the angle between them."""
 
 from dataclasses import dataclass
-from math import comb
+from math import comb, log
 from typing import Literal
 
 import numpy as np
@@ -48,7 +48,10 @@ class FewTopics:
     def drawn(self, draws: Floats, n_topics: int) -> Floats:
         """Return unit vectors (F, T) from draws (F, n_draws)."""
         counts = np.arange(min(self.fewest, n_topics), min(self.most, n_topics) + 1)
-        chances = np.array([comb(n_topics, n) * self._odds**n for n in counts.tolist()])
+        logs = [log(comb(n_topics, n)) + n * log(self._odds) for n in counts.tolist()]
+        chances = np.exp(
+            np.array(logs) - max(logs)
+        )  # as logarithms they neither over- nor underflow
         bounds = np.cumsum(chances / chances.sum())[:-1]
         n_liked = counts[np.searchsorted(bounds, draws[:, 0], side="right")]
         order = np.argsort(draws[:, 1 : n_topics + 1], axis=1, kind="stable")

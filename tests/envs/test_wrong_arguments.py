@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rlrec.envs import UserSimulator, describe_environments, make_simulator
+from rlrec.envs.menus import BLOCKS, CHOICES, LEAVINGS, RESPONSES, TASTES
 from rlrec.errors import ConfigError, RlrecError
 
 DRIFTING, COMPOSED = "rlrec/DriftingTastes-v0", "rlrec/ComposedUsers-v0"
@@ -123,3 +124,46 @@ def test_a_calendar_that_memory_cannot_hold_is_refused(arguments: dict[str, Any]
 def test_a_catalogue_that_memory_cannot_hold_is_refused() -> None:
     with pytest.raises(ConfigError, match="n_items times n_topics must be at most"):
         make_simulator(COMPOSED, 2, n_items=10**7, n_topics=10**4)
+
+
+NEEDS: dict[str, dict[str, Any]] = {
+    "watch_time": {"leaving": "time_budget"},
+    "engagement": {"blocks": {"sensitisation": {}}, "quality": {"uniform": [0, 1]}},
+    "patience": {"blocks": {"satisfaction": {}}},
+    "influence": {"taste": "unit_vectors"},
+    "mere_exposure": {"taste": "unit_vectors"},
+    "biased_assimilation": {"taste": "unit_vectors"},
+    "boredom": {"taste": "unit_vectors"},
+    "sameness": {"choice": "position_based"},
+}
+MENUS = {"taste": TASTES, "choice": CHOICES, "response": RESPONSES, "leaving": LEAVINGS}
+PARAMETERS = [
+    (kind, name, parameter)
+    for kind, menu in {**MENUS, "blocks": BLOCKS}.items()
+    for name, part in menu.items()
+    for parameter in part.parameters
+]
+OF_PRIORS: list[Any] = [
+    *({"uniform": [1, 0]}, {"uniform": [NAN, 1]}, {"uniform": 3}, {"unifrom": [0, 1]}),
+    *({"normal": [0, -1]}, {"normal": [0, INF]}, {"log_normal": [1, 1e6]}, {"fixed": INF}),
+    {"log_normal": [1, 5]},
+]
+
+
+@pytest.mark.parametrize(("kind", "part", "parameter"), PARAMETERS)
+def test_an_odd_parameter_of_a_part_works_or_the_error_names_it(
+    kind: str, part: str, parameter: str
+) -> None:
+    needs = NEEDS.get(part, {})
+    for value in [*ODD, *OF_NUMPY, *OF_PRIORS]:
+        chosen: dict[str, Any] = {parameter: value}
+        if kind == "blocks":
+            arguments = {**needs, "blocks": {part: chosen}}
+        else:
+            arguments = {**needs, kind: {"name": part, **chosen}}
+        try:
+            made = make_simulator(COMPOSED, 2, n_items=30, slate_size=2, **arguments)
+            lived_through(made)
+            json.dumps(made.arguments, allow_nan=False)
+        except RlrecError as error:
+            assert parameter in str(error), f"{parameter}={value!r}: {error}"

@@ -183,3 +183,11 @@ def test_without_a_penalty_sameness_changes_nothing() -> None:
 def test_a_penalty_below_one_is_refused(penalty: float) -> None:
     with pytest.raises(ConfigError, match="penalty of sameness must be 1 or more"):
         Sameness(LogisticAttraction(), 5, penalty)
+
+
+@pytest.mark.parametrize(("share", "n_liked"), [(1e-320, 200), (1.0 - 2.0**-53, 400)])
+def test_tastes_are_drawn_at_any_share(share: float, n_liked: int) -> None:
+    prior = FewTopics(share=share, fewest=200, most=400)
+    draws = np.random.default_rng(0).random((5, prior.n_draws(1000)))
+    tastes = prior.drawn(draws, 1000)
+    np.testing.assert_array_equal((tastes > 0).sum(axis=1), n_liked)
