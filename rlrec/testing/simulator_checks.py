@@ -157,7 +157,8 @@ def check_episode_ends(make: SimulatorMaker) -> None:
         if limit is None and step.truncated.any():
             raise AssertionError(
                 f"Problem.arguments must contain max_steps={steps[step.truncated][0]}: episodes "
-                "are truncated there, and `arguments` must say all it takes to make them again"
+                "are truncated there, and `arguments` must say all it takes to make them again; an "
+                "adapter takes the limit of what it adapts as its own max_steps"
             )
         assert_same_array(
             step.truncated, over & ~step.terminated, f"truncated (max_steps is {limit})"
