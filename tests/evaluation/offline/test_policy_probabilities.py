@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from rlrec.arrays import Observations
 from rlrec.data import InteractionLog
 from rlrec.envs import make_simulator, make_users
 from rlrec.errors import ConfigError, DataError, PropensityError
@@ -78,7 +79,7 @@ def test_a_model_that_only_predicts_is_certain() -> None:
     )
     policy = as_judged(model, "model", None)
     assert isinstance(policy, PredictingPolicy)
-    observations = {"context": np.zeros((2, 1), np.float32), "other": np.zeros((2, 1))}
+    observations: Observations = {"context": np.zeros((2, 1)), "other": np.zeros((2, 1))}
     log_probs = policy.log_probs(observations, np.array([[3, 1], [3, 2]]))
     assert log_probs.tolist() == [[0.0, 0.0], [0.0, -np.inf]]
     assert policy.act(observations, np.random.default_rng(0)).slates.tolist() == [[3, 1], [3, 1]]
@@ -92,7 +93,7 @@ def test_a_model_with_other_actions_is_refused() -> None:
 
 
 def test_probabilities_of_choices_must_fit() -> None:
-    with pytest.raises(PropensityError, match="row 1 sums to 0.9"):
+    with pytest.raises(PropensityError, match=r"row 1 sums to 0\.9"):
         TargetProbabilities(np.array([0.5, 0.5]), np.array([[0.5, 0.5], [0.5, 0.4]]))
     with pytest.raises(DataError, match="choice 2, but there are probabilities of 2"):
         TargetProbabilities.of_all_choices(np.full((1, 2), 0.5), np.array([[2]]))
@@ -112,5 +113,5 @@ def test_log_probs_of_a_policy_are_checked() -> None:
     slates = np.array([[0, 1], [1, 0]])
     with pytest.raises(DataError, match="must have the shape of the slates"):
         target_log_probs(Wrong(np.zeros(2)), {}, slates)
-    with pytest.raises(PropensityError, match="row 1 of its batch, position 0 is 0.5"):
+    with pytest.raises(PropensityError, match=r"row 1 of its batch, position 0 is 0\.5"):
         target_log_probs(Wrong(np.array([[0, 0], [0.5, 0]])), {}, slates)
