@@ -158,7 +158,7 @@ def men() -> dict[str, Any]:
     if "RLREC_DATA_DIR" not in os.environ:
         pytest.skip("needs RLREC_DATA_DIR")
     folder = Path(os.environ["RLREC_DATA_DIR"]) / "obd-men"
-    return {name: load_open_bandit(folder, "men", name) for name in ("random", "bts")}  # type: ignore[arg-type]
+    return {name: load_open_bandit(folder, "men", name) for name in ("random", "bts")}
 
 
 def test_thompson_sampling_judged_from_the_random_log_has_the_known_value(
