@@ -37,12 +37,14 @@ def test_coverage_of_offline_intervals_is_near_95_percent_or_refused(tmp_path: P
         env=dict(os.environ),
     )
     assert done.returncode == 0, done.stderr
-    rows = pd.read_csv(tmp_path / "coverage.csv").set_index("setting")
+    rows = pd.read_csv(tmp_path / "coverage.csv")
     assert rows["n_logs"].eq(20).all()
-    poor = rows.loc["bandit of poor overlap"]
+    poor = rows[rows["setting"] == "bandit of poor overlap"]
+    assert len(poor) == 4
     assert poor["covers_or_unsupported"].ge(0.95).all()
     assert poor["n_supported"].le(1).all()
+    plain = rows[rows["setting"].isin(["bandit", "slates (TopicBoredom)"])]
+    assert len(plain) == 10
     # 20 logs of 94 %: fewer than 14 cover in one of 10,000 draws of each estimator
-    assert rows.loc["bandit", "coverage"].ge(0.7).all()
-    assert rows.loc["slates (TopicBoredom)", "coverage"].ge(0.7).all()
-    assert rows.loc["bandit", "n_supported"].eq(20).all()
+    assert plain["coverage"].ge(0.7).all()
+    assert rows.loc[rows["setting"] == "bandit", "n_supported"].eq(20).all()
