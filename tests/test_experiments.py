@@ -25,3 +25,26 @@ def test_the_quickstart_over_seeds_writes_a_row_a_seed_and_policy(tmp_path: Path
     assert scores["Random slates"].eq(0).all()
     assert scores["Planning reference"].eq(1).all()
     assert "2 seeds" in (tmp_path / "table.md").read_text(encoding="utf-8")
+
+
+def test_coverage_of_offline_intervals_is_near_95_percent_or_refused(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXPERIMENTS / "offline_evaluation" / "run.py"), "--smoke"]
+    done = subprocess.run(
+        [*command, "--results", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_csv(tmp_path / "coverage.csv")
+    assert rows["n_logs"].eq(20).all()
+    poor = rows[rows["setting"] == "bandit of poor overlap"]
+    assert len(poor) == 4
+    assert poor["covers_or_unsupported"].ge(0.95).all()
+    assert poor["n_supported"].le(1).all()
+    plain = rows[rows["setting"].isin(["bandit", "slates (TopicBoredom)"])]
+    assert len(plain) == 10
+    # 20 logs of 94 %: fewer than 14 cover in one of 10,000 draws of each estimator
+    assert plain["coverage"].ge(0.7).all()
+    assert rows.loc[rows["setting"] == "bandit", "n_supported"].eq(20).all()

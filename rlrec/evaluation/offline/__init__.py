@@ -1,6 +1,41 @@
 """What a policy would earn, estimated from a log of another one, with honest intervals."""
 
+from rlrec.evaluation.offline.bandit_sample import BanditSample
+from rlrec.evaluation.offline.evaluate import evaluate_offline, evaluate_samples
+from rlrec.evaluation.offline.logging_policy import EstimatedLogging, estimate_logging_policy
+from rlrec.evaluation.offline.offline_results import OfflineEstimate, OfflineResults
+from rlrec.evaluation.offline.policy_probabilities import PredictingPolicy, TargetProbabilities
 from rlrec.evaluation.offline.resampling import Resamples
+from rlrec.evaluation.offline.reward_models import (
+    BoostedModel,
+    NetworkModel,
+    RewardModel,
+    RidgeModel,
+)
+from rlrec.evaluation.offline.session_sample import SessionSample
+from rlrec.evaluation.offline.slate import SlateSample
+from rlrec.evaluation.offline.streaming import stream_offline
 from rlrec.evaluation.offline.terms import Terms
+from rlrec.evaluation.offline.verdict import Thresholds
 
-__all__ = ["Resamples", "Terms"]
+__all__ = [
+    "BanditSample",
+    "BoostedModel",
+    "EstimatedLogging",
+    "NetworkModel",
+    "OfflineEstimate",
+    "OfflineResults",
+    "PredictingPolicy",
+    "Resamples",
+    "RewardModel",
+    "RidgeModel",
+    "SessionSample",
+    "SlateSample",
+    "TargetProbabilities",
+    "Terms",
+    "Thresholds",
+    "estimate_logging_policy",
+    "evaluate_offline",
+    "evaluate_samples",
+    "stream_offline",
+]

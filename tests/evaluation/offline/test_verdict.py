@@ -65,6 +65,13 @@ def test_a_small_effective_sample_is_not_supported() -> None:
     assert "effective sample size is 50, below 100" in verdict.reason
 
 
+def test_one_heavy_weight_is_not_supported() -> None:
+    weights = np.full(2_000, 0.97)
+    weights[7] = 60.0
+    verdict = judge(diagnosed(weights), KNOWN, 2_000, Thresholds(), 0.5)
+    assert "one unit carries 3.0% of all weight, more than 2.0%" in verdict.reason
+
+
 def test_a_mean_weight_off_one_is_not_supported() -> None:
     weights = np.tile([0.4, 0.6], 500)
     verdict = judge(diagnosed(weights), KNOWN, 1000, Thresholds(), 0.5)
@@ -110,6 +117,7 @@ def test_no_number_is_not_supported() -> None:
         ({"effective_sample_size": -1.0}, "effective_sample_size must be 0 or more, got -1.0"),
         ({"weight_errors": 0.0}, "weight_errors must be above 0"),
         ({"unsupported_share": 1.5}, "unsupported_share must lie in 0..1"),
+        ({"largest_share": -0.1}, "largest_share must lie in 0..1"),
         ({"n_users": 0}, "n_users must be 1 or more"),
     ],
 )

@@ -1,0 +1,111 @@
+"""`rlrec ope`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rlrec.baselines import make_baseline
+from rlrec.data import InteractionLog
+from rlrec.envs import make_simulator
+from rlrec.policy import RandomPolicy
+from rlrec.workflow.cli import app
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of random slates, the same without propensities or environment, and a baseline."""
+    path = tmp_path_factory.mktemp("ope")
+    users = make_simulator("rlrec/TopicBoredom-v0", 600, n_items=12, slate_size=2)
+    log = InteractionLog.record(RandomPolicy(12, 2), users, 600, seed=3)
+    log.write(path / "log")
+    columns = {name: values for name, values in log.columns().items() if "propens" not in name}
+    InteractionLog.from_columns(columns, log.metadata).write(path / "bare")
+    make_baseline("popularity").fit(log, users.catalogue).softened(2.0).save(path / "softened")
+    make_baseline("popularity").fit(log, users.catalogue).save(path / "greedy")
+    return path
+
+
+def test_policies_are_judged_on_a_log(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    words = ["--log", "log", "--policy", "random", "--policy", "softened"]
+    words += ["--json", str(tmp_path / "o.json"), "--html", str(tmp_path / "o.html")]
+    done = RUNNER.invoke(app, ["ope", *words, "--estimator", "snips", "--estimator", "ips"])
+    assert done.exit_code == 0, done.output
+    estimates = json.loads((tmp_path / "o.json").read_text())["estimates"]
+    assert [(each["policy"], each["estimator"]) for each in estimates] == [
+        ("random", "snips"),
+        ("random", "ips"),
+        ("softened", "snips"),
+        ("softened", "ips"),
+    ]
+    logged = InteractionLog.open(folder / "log").column("reward").mean()
+    assert estimates[0]["value"] == pytest.approx(logged)
+    assert "random less softened" in done.output
+    assert "<svg" in (tmp_path / "o.html").read_text()
+
+
+def test_a_greedy_policy_can_be_softened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    words = ["ope", "--log", "log", "--policy", "greedy", "--estimator", "snips"]
+    assert "unsupported" in RUNNER.invoke(app, words).output
+    softened = RUNNER.invoke(app, [*words, "--temperature", "5"])
+    assert "unsupported" not in softened.output
+    assert softened.exit_code == 0
+
+
+def test_a_stream_says_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    words = ["ope", "--log", "log", "--policy", "random", "--estimator", "ips"]
+    whole, streamed = RUNNER.invoke(app, words), RUNNER.invoke(app, [*words, "--stream"])
+    assert streamed.exit_code == 0
+    logged = InteractionLog.open("log").column("reward").mean()
+    assert f"{logged:.6g}" in whole.output
+    assert f"{logged:.6g}" in streamed.output
+
+
+def test_a_log_without_propensities_has_a_model_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    words = ["ope", "--log", "bare", "--policy", "random"]
+    assert "model only" in RUNNER.invoke(app, words).output
+    estimated = RUNNER.invoke(app, [*words, "--estimate-logging", "popularity"])
+    assert "Propensities are estimated (popularity), not logged" in estimated.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--log", "nowhere", "--policy", "random"], "expected the folder of a log"),
+        (["--log", "log", "--policy", "nowhere"], "no saved model in nowhere"),
+        (["--log", "log", "--policy", "random", "--estimator", "snps"], "Did you mean 'snips'?"),
+        (["--log", "bare", "--policy", "random", "--estimator", "ips"], "estimate_logging_policy"),
+        (["--log", "log", "--policy", "random", "--arg", "n_items=3"], "--arg belongs to --env"),
+        (
+            ["--log", "log", "--policy", "random", "--stream", "--interval", "delta"],
+            "--stream keeps sums only",
+        ),
+        (
+            ["--log", "log", "--policy", "random", "--json", "no/x.json"],
+            "no/x.json cannot be written",
+        ),
+        (
+            ["--log", "log", "--policy", "random", "--estimate-logging", "asl"],
+            "Did you mean 'als'?",
+        ),
+    ],
+)
+def test_errors_are_one_line(
+    folder: Path, words: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    failed = RUNNER.invoke(app, ["ope", *words])
+    assert failed.exit_code == 2
+    (line,) = [line for line in failed.stderr.splitlines() if line.startswith("rlrec: ")]
+    assert message in line
