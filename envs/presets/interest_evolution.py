@@ -1,13 +1,13 @@
 """Users whose interests evolve with what they watch, and whose time follows quality."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from rlrec.arrays import Floats
 from rlrec.data.catalogue import Catalogue
-from rlrec.data.history import HistoryShape
 from rlrec.envs.arguments import (
     MOST_CANDIDATES,
     check_catalogue_size,
@@ -27,9 +27,10 @@ from rlrec.envs.blocks.scanning import (
     ProportionalAttraction,
 )
 from rlrec.envs.blocks.taste import InterestDrift, TopicTaste
-from rlrec.envs.documents import KeptDocuments, TopicDocuments
-from rlrec.envs.items import CatalogueItems, FreshDocuments, ItemQuality, Items
+from rlrec.envs.documents import TopicDocuments
+from rlrec.envs.items import CatalogueItems, ItemQuality, Items
 from rlrec.envs.planning.time_price import PlanningReference
+from rlrec.envs.presets.recsim import Published, documents_on_offer, history_of_topics, offer_line
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.users import Users
 
@@ -162,7 +163,13 @@ def interest_evolution(
             tastes_observed=tastes_observed,
         ),
         slate_size=slate_size,
-        history=_history(slate_size, history_length, n_items is not None),
+        history=history_of_topics(
+            slate_size,
+            len(WatchTime.channels),
+            N_TOPICS,
+            history_length,
+            has_catalogue=n_items is not None,
+        ),
         catalogue=items.catalogue if isinstance(items, CatalogueItems) else None,
         max_steps=max_steps,
         card=_card(arguments),
@@ -215,9 +222,7 @@ def _choice(arguments: dict[str, Any]) -> ChoiceModel:
 def _items(n_items: int | None, n_candidates: int, catalogue_seed: int, is_fresh: bool) -> Items:
     if n_items is None:
         documents = TopicDocuments(topic_means(), QUALITY_SD)
-        if not is_fresh:
-            return KeptDocuments(documents, n_candidates, catalogue_seed)
-        return FreshDocuments(n_candidates, documents)
+        return documents_on_offer(documents, n_candidates, catalogue_seed, is_fresh)
     rng = np.random.default_rng(catalogue_seed)
     topics = rng.integers(N_TOPICS, size=n_items)
     quality = topic_means()[topics] + QUALITY_SD * rng.standard_normal(n_items)
@@ -230,29 +235,11 @@ def _items(n_items: int | None, n_candidates: int, catalogue_seed: int, is_fresh
     return CatalogueItems(catalogue, ItemQuality(quality))
 
 
-def _history(slate_size: int, length: int, with_catalogue: bool) -> HistoryShape:
-    counted = ("last_response", "topic_counts")
-    named = ("history_items", "history_responses", "last_slate")
-    return HistoryShape(
-        keys=(*named, *counted) if with_catalogue else counted,
-        slate_size=slate_size,
-        n_channels=len(WatchTime.channels),
-        n_topics=N_TOPICS,
-        length=length,
-    )
-
-
 def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
-    def line(name: str, value: str, *parts: str) -> Assumption:
-        changed = [part for part in parts if arguments[part] != _PUBLISHED[part]]
-        note = f"{', '.join(changed)} chosen here" if changed else _AS_PUBLISHED
-        return Assumption(name, value.format_map(arguments), "assumed", note)
-
-    choice, n_items, limit = (arguments[name] for name in ("choice", "n_items", "max_steps"))
+    line = partial(_PUBLISHED.line, arguments)
+    choice, limit = arguments["choice"], arguments["max_steps"]
     if choice == "cascade":
         choice = f"{arguments['cascade_form']} cascade"
-    documents = "fresh documents" if arguments["resample_documents"] else "kept documents"
-    offer = documents if n_items is None else f"a catalogue of {n_items}"
     return (
         line("interests", "uniform on [-1, 1] in 20 topics"),
         line("choice", *_CHOICES[choice]),
@@ -268,25 +255,27 @@ def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
             "bonus {quality_bonus:.4f} a minute and unit",
             *("initial_budget", "item_length", "idle_cost", "quality_bonus"),
         ),
-        Assumption("offer", offer, "assumed", "a catalogue is ours; documents as published"),
+        offer_line(arguments),
         Assumption("limit of an episode", str(limit), "assumed", "as asked for"),
     )
 
 
-_AS_PUBLISHED = "as published for RecSim's interest evolution"
-_PUBLISHED: dict[str, Any] = {
-    "choice": "proportional",
-    "nothing_score": 1.0,
-    "minimum_score": -1.0,
-    "cascade_form": "exponential",
-    "attention_prob": 0.65,
-    "score_scaling": 0.05,
-    "drift_rate": 0.3,
-    "initial_budget": 200.0,
-    "item_length": 4.0,
-    "idle_cost": 0.5,
-    "quality_bonus": 0.9 / 3.4,
-}
+_PUBLISHED = Published(
+    "interest evolution",
+    {
+        "choice": "proportional",
+        "nothing_score": 1.0,
+        "minimum_score": -1.0,
+        "cascade_form": "exponential",
+        "attention_prob": 0.65,
+        "score_scaling": 0.05,
+        "drift_rate": 0.3,
+        "initial_budget": 200.0,
+        "item_length": 4.0,
+        "idle_cost": 0.5,
+        "quality_bonus": 0.9 / 3.4,
+    },
+)
 _CASCADE = "cascade, P(taken) {attention_prob:g} * {score_scaling:g} * "
 _CASCADE_PARTS = ("choice", "attention_prob", "score_scaling")
 _CHOICES: dict[str, tuple[str, ...]] = {

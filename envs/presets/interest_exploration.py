@@ -1,9 +1,9 @@
 """RecSim's interest exploration: topics of mass appeal hide what the user really likes."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from rlrec.data.history import HistoryShape
 from rlrec.envs.arguments import (
     MOST_CANDIDATES,
     MOST_LOG,
@@ -23,6 +23,7 @@ from rlrec.envs.blocks.user_types import UserTypes
 from rlrec.envs.documents import KeptDocuments, TopicDocuments
 from rlrec.envs.items import CatalogueItems, FreshDocuments
 from rlrec.envs.planning.myopic import MyopicOracle
+from rlrec.envs.presets.recsim import Published, documents_on_offer, history_of_topics, offer_line
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.users import Users
 from rlrec.errors import ConfigError
@@ -134,10 +135,9 @@ def interest_exploration(
             f"{taste.n_topics}"
         )
     items: CatalogueItems | FreshDocuments | KeptDocuments
-    items = FreshDocuments(n_candidates, documents)
-    if not resample_documents:
-        items = KeptDocuments(documents, n_candidates, catalogue_seed)
-    if n_items is not None:
+    if n_items is None:
+        items = documents_on_offer(documents, n_candidates, catalogue_seed, resample_documents)
+    else:
         check_catalogue_size(n_items, documents.n_topics)
         names = tuple(f"topic {number}" for number in range(documents.n_topics))
         items = CatalogueItems.drawn(documents, n_items, catalogue_seed, names)
@@ -154,7 +154,13 @@ def interest_exploration(
             tastes_observed=tastes_observed,
         ),
         slate_size=slate_size,
-        history=_history(slate_size, history_length, documents.n_topics, n_items is not None),
+        history=history_of_topics(
+            slate_size,
+            len(Click.channels),
+            documents.n_topics,
+            history_length,
+            has_catalogue=n_items is not None,
+        ),
         catalogue=items.catalogue if isinstance(items, CatalogueItems) else None,
         max_steps=max_steps,
         card=_card(arguments),
@@ -183,27 +189,9 @@ def _plan(simulator: UserSimulator, n_users: int, seed: int) -> SlatePolicy:
     return MyopicOracle()
 
 
-def _history(slate_size: int, length: int, n_topics: int, with_catalogue: bool) -> HistoryShape:
-    counted = ("last_response", "topic_counts")
-    named = ("history_items", "history_responses", "last_slate")
-    return HistoryShape(
-        keys=(*named, *counted) if with_catalogue else counted,
-        slate_size=slate_size,
-        n_channels=len(Click.channels),
-        n_topics=n_topics,
-        length=length,
-    )
-
-
 def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
-    def line(name: str, value: str, *parts: str) -> Assumption:
-        changed = [part for part in parts if arguments[part] != _PUBLISHED[part]]
-        note = f"{', '.join(changed)} chosen here" if changed else _AS_PUBLISHED
-        return Assumption(name, value.format_map(arguments), "assumed", note)
-
-    n_items, limit = arguments["n_items"], arguments["max_steps"]
-    documents = "fresh documents" if arguments["resample_documents"] else "kept documents"
-    offer = documents if n_items is None else f"a catalogue of {n_items}"
+    line = partial(_PUBLISHED.line, arguments)
+    limit = arguments["max_steps"]
     return (
         line("topics of documents", "shares {topic_shares}", "topic_shares"),
         line(
@@ -224,18 +212,20 @@ def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
             "weight exp(affinity + quality); nothing: exp({nothing_score})",
             "nothing_score",
         ),
-        Assumption("offer", offer, "assumed", "a catalogue is ours; documents as published"),
+        offer_line(arguments),
         Assumption("length of a visit", f"{limit} steps", "assumed", "published without a limit"),
     )
 
 
-_AS_PUBLISHED = "as published for RecSim's interest exploration"
-_PUBLISHED: dict[str, Any] = {
-    "nothing_score": 5.0,
-    "topic_shares": [0.2, 0.8],
-    "topic_qualities": [0.8, 0.2],
-    "quality_sd": 0.1,
-    "type_shares": [0.3, 0.7],
-    "affinities": [[0.1, 0.7], [0.7, 0.1]],
-    "affinity_sd": 0.1,
-}
+_PUBLISHED = Published(
+    "interest exploration",
+    {
+        "nothing_score": 5.0,
+        "topic_shares": [0.2, 0.8],
+        "topic_qualities": [0.8, 0.2],
+        "quality_sd": 0.1,
+        "type_shares": [0.3, 0.7],
+        "affinities": [[0.1, 0.7], [0.7, 0.1]],
+        "affinity_sd": 0.1,
+    },
+)

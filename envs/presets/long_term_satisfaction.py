@@ -1,5 +1,6 @@
 """RecSim's long-term satisfaction: clickbait engages now and wears the user out."""
 
+from functools import partial
 from typing import Any
 
 from rlrec.data.history import HistoryShape
@@ -17,6 +18,7 @@ from rlrec.envs.blocks.visit_length import VisitLength
 from rlrec.envs.documents import ClickbaitDocuments, KeptDocuments
 from rlrec.envs.items import CatalogueItems, FreshDocuments
 from rlrec.envs.planning.exposure import ExposurePlanner
+from rlrec.envs.presets.recsim import Published, documents_on_offer, offer_line
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.users import Users
 from rlrec.policy import SlatePolicy
@@ -99,10 +101,9 @@ def long_term_satisfaction(
     check_whole_number("catalogue_seed", catalogue_seed, 0)
     documents = ClickbaitDocuments()
     items: CatalogueItems | FreshDocuments | KeptDocuments
-    items = FreshDocuments(n_candidates, documents)
-    if not resample_documents:
-        items = KeptDocuments(documents, n_candidates, catalogue_seed)
-    if n_items is not None:
+    if n_items is None:
+        items = documents_on_offer(documents, n_candidates, catalogue_seed, resample_documents)
+    else:
         check_catalogue_size(n_items)
         items = CatalogueItems.drawn(documents, n_items, catalogue_seed, ("all",))
     sensitisation = Sensitisation(memory=memory, sensitivity=sensitivity, noise=noise)
@@ -169,16 +170,10 @@ def _history(slate_size: int, length: int, with_catalogue: bool) -> HistoryShape
 
 
 def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
-    def line(name: str, value: str, *parts: str) -> Assumption:
-        changed = [part for part in parts if arguments[part] != _PUBLISHED[part]]
-        note = f"{', '.join(changed)} chosen here" if changed else _AS_PUBLISHED
-        return Assumption(name, value.format_map(arguments), "assumed", note)
-
-    n_items, limit = arguments["n_items"], arguments["max_steps"]
-    documents = "fresh documents" if arguments["resample_documents"] else "kept documents"
-    offer = documents if n_items is None else f"a catalogue of {n_items}"
+    line = partial(_PUBLISHED.line, arguments)
+    limit = arguments["max_steps"]
     sensitivity = line("satisfaction", "1 / (1 + exp(-{sensitivity} * exposure))", "sensitivity")
-    if arguments["sensitivity"] != _PUBLISHED["sensitivity"]:
+    if arguments["sensitivity"] != _PUBLISHED.values["sensitivity"]:
         sensitivity = sensitivity._replace(
             note="0.01 as published, with which restraint never pays; chosen here"
         )
@@ -198,19 +193,21 @@ def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
         ),
         sensitivity,
         line("length of a visit", "{n_steps} steps", "n_steps"),
-        Assumption("offer", offer, "assumed", "a catalogue is ours; documents as published"),
+        offer_line(arguments),
         Assumption("limit of an episode", str(limit), "assumed", "as asked for"),
     )
 
 
-_AS_PUBLISHED = "as published for RecSim's long-term satisfaction"
-_PUBLISHED: dict[str, Any] = {
-    "sensitivity": 0.01,
-    "memory": 0.7,
-    "noise": 0.05,
-    "choc_mean": 5.0,
-    "choc_sd": 1.0,
-    "kale_mean": 4.0,
-    "kale_sd": 1.0,
-    "n_steps": 60,
-}
+_PUBLISHED = Published(
+    "long-term satisfaction",
+    {
+        "sensitivity": 0.01,
+        "memory": 0.7,
+        "noise": 0.05,
+        "choc_mean": 5.0,
+        "choc_sd": 1.0,
+        "kale_mean": 4.0,
+        "kale_sd": 1.0,
+        "n_steps": 60,
+    },
+)
