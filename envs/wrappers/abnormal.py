@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from rlrec.arrays import Bools, Floats, Floats32, Ints
 from rlrec.data.history import History
-from rlrec.envs.arguments import checked_slates
+from rlrec.envs.arguments import check_number, checked_slates
 from rlrec.envs.history_shape import history_shape_of
-from rlrec.envs.wrappers.setting_checks import check_number
 from rlrec.envs.wrappers.wrapper import SimulatorWrapper
 from rlrec.errors import UnknownNameError, nearest_hint
 from rlrec.simulation import SimulatorStep, SteppedSimulator

@@ -7,7 +7,8 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from rlrec.arrays import Floats, Ints, Observations
-from rlrec.envs.wrappers.setting_checks import check_above_zero, check_is_simulator
+from rlrec.envs.arguments import check_number
+from rlrec.envs.wrappers.wrapper import check_is_simulator
 from rlrec.errors import ConfigError, SlateError
 from rlrec.simulation import Simulator
 from rlrec.slates import top_slates
@@ -75,7 +76,7 @@ class NearestItems:
         if distance not in DISTANCES:
             raise ConfigError(f"distance must be one of {DISTANCES}, got {distance!r}")
         check_is_simulator(simulator, "NearestItems")
-        check_above_zero("bound", bound)
+        check_number("bound", bound, 0.0, above=True)
         self._vectors = _vectors_of(simulator, vectors)
         self._has_candidates = "candidates" in simulator.observation_spaces
         self.reads_offer = self._vectors is None or self._has_candidates
@@ -124,7 +125,7 @@ class TopScores:
 
     def __init__(self, simulator: Simulator, bound: float = 1.0) -> None:
         check_is_simulator(simulator, "TopScores")
-        check_above_zero("bound", bound)
+        check_number("bound", bound, 0.0, above=True)
         self._slate_size = simulator.slate_size
         self.space = spaces.Box(-bound, bound, (simulator.n_choices,), np.float32)
 

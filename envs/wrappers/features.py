@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints
+from rlrec.envs.arguments import check_number
 from rlrec.envs.blocks.priors import standard_normals
-from rlrec.envs.wrappers.setting_checks import check_number
 from rlrec.envs.wrappers.wrapper import SimulatorWrapper
 from rlrec.errors import ConfigError
 from rlrec.simulation import Space, SteppedSimulator

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rlrec.arrays import Floats, Ints
-from rlrec.envs.wrappers.setting_checks import check_number
+from rlrec.envs.arguments import check_number
 from rlrec.envs.wrappers.wrapper import SimulatorWrapper
 from rlrec.errors import ConfigError, TruthError, UnknownNameError, nearest_hint
 from rlrec.simulation import SimulatorStep, SteppedSimulator

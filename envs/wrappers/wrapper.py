@@ -9,12 +9,23 @@ from numpy.typing import NDArray
 from rlrec.arrays import Floats, Ints, Observations
 from rlrec.envs.arguments import check_whole_number
 from rlrec.envs.origin import Origin, check_origin, origin_of
-from rlrec.envs.wrappers.setting_checks import check_is_simulator
+from rlrec.errors import ConfigError
 from rlrec.seeding import UserStreams
 from rlrec.simulation import SimulatorStep, SteppedSimulator
 
 WRAPPERS = "wrappers"
 """Under this name `arguments` lists the wrappers, innermost first."""
+
+
+def check_is_simulator(simulator: Any, name: str) -> None:
+    """Raise ConfigError unless what a wrapper or kind of action is given is a simulator."""
+    if isinstance(simulator, SteppedSimulator):
+        return
+    face = getattr(simulator, "unwrapped", simulator)
+    way_out = "pass users.simulator" if hasattr(face, "simulator") else "see rlrec.make_simulator"
+    raise ConfigError(
+        f"{name} takes a simulator of users, got {type(simulator).__name__}: {way_out}"
+    )
 
 
 class SimulatorWrapper:
