@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from rlrec.agents.replay import LoggedTransitions
 from rlrec.data import HistoryShape, InteractionLog, rebuild_observations
 from rlrec.data.catalogue import Catalogue
-from rlrec.data.history import HISTORY_KEYS
 from rlrec.errors import CatalogueMismatchError, LogFormatError
 
 
@@ -60,14 +59,8 @@ def logged_transitions(
 def history_shape(log: InteractionLog, space: spaces.Dict) -> HistoryShape:
     """Return the history keys and sizes that an observation space declares."""
     shapes = {key: box.shape or () for key, box in space.spaces.items()}
-    counts = shapes.get("topic_counts", (1,))
-    return HistoryShape(
-        keys=tuple(key for key in HISTORY_KEYS if key in shapes),
-        slate_size=log.metadata.slate_size,
-        n_channels=len(log.metadata.response_channels),
-        n_topics=counts[0] - 1,
-        length=shapes.get("history_items", shapes.get("history_responses", (1,)))[0],
-    )
+    metadata = log.metadata
+    return HistoryShape.declared(shapes, metadata.slate_size, len(metadata.response_channels))
 
 
 def _check_catalogue(log: InteractionLog, catalogue: Catalogue | None) -> None:

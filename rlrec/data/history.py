@@ -4,8 +4,9 @@ Environments keep it while users act, and `rebuild_observations` makes it again 
 by this code, so that an agent sees the same thing in both worlds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,26 @@ class HistoryShape:
     """T."""
     length: int = 20
     """H, items kept in `history_items` and `history_responses`."""
+
+    @classmethod
+    def declared(
+        cls, shapes: Mapping[str, tuple[int, ...]], slate_size: int, n_channels: int
+    ) -> Self:
+        """Return the history that an observation declares.
+
+        Args:
+            shapes: Shape a user of each observation key; other keys may be among them.
+            slate_size: K.
+            n_channels: R.
+        """
+        recent = shapes.get("history_items", shapes.get("history_responses", (1,)))
+        return cls(
+            keys=tuple(key for key in HISTORY_KEYS if key in shapes),
+            slate_size=slate_size,
+            n_channels=n_channels,
+            n_topics=shapes.get("topic_counts", (1,))[0] - 1,
+            length=recent[0],
+        )
 
 
 class History:

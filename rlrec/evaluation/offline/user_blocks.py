@@ -76,13 +76,8 @@ class Observer:
             shapes = {key: space.shape for key, space in simulator.observation_spaces.items()}
         else:
             shapes = _default_shapes(log, catalogue)
-        self.shape = HistoryShape(
-            keys=tuple(key for key in HISTORY_KEYS if key in shapes),
-            slate_size=metadata.slate_size,
-            n_channels=len(metadata.response_channels),
-            n_topics=shapes.get("topic_counts", (1,))[0] - 1,
-            length=shapes.get("history_items", shapes.get("history_responses", (1,)))[0],
-        )
+        channels = metadata.response_channels
+        self.shape = HistoryShape.declared(shapes, metadata.slate_size, len(channels))
         self.n_choices = self._n_choices(log)
 
     def columns(self, log: InteractionLog) -> list[str]:
