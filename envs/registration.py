@@ -174,7 +174,7 @@ def _refuse_n_users(arguments: dict[str, Any], way_out: str) -> None:
         raise ConfigError(f"n_users cannot be set here: {way_out}")
 
 
-register(
+_BUILT_IN = (
     EnvironmentEntry(
         env_id=INTEREST_EVOLUTION,
         factory=interest_evolution,
@@ -182,30 +182,21 @@ register(
         floor="160.4 (fresh documents), 174 (catalogue of 1000)",
         reference="280.3 (fresh documents), 779 (catalogue of 1000)",
         choices={"choice": EVOLUTION_CHOICES, "cascade_form": CASCADE_FORMS},
-    )
-)
-
-register(
+    ),
     EnvironmentEntry(
         env_id=INTEREST_EXPLORATION,
         factory=interest_exploration,
         title="users of hidden types, to be found out; nothing that is shown changes them",
         floor="30.9 clicks (fresh documents), 30.9 (catalogue of 200)",
         reference="44.8 clicks (fresh documents), 63.1 (catalogue of 200)",
-    )
-)
-
-register(
+    ),
     EnvironmentEntry(
         env_id=LONG_TERM_SATISFACTION,
         factory=long_term_satisfaction,
         title="clickbait engages now and wears users out",
         floor="988 (fresh documents), 921 (catalogue of 100)",
         reference="1667 (fresh documents), 1810 (catalogue of 100)",
-    )
-)
-
-register(
+    ),
     EnvironmentEntry(
         env_id=FITTED_USERS,
         factory=fitted_users,
@@ -213,10 +204,7 @@ register(
         floor="174 (made-up ratings)",
         reference="566 (made-up ratings)",
         choices={"population": POPULATIONS},
-    )
-)
-
-register(
+    ),
     EnvironmentEntry(
         env_id=COMPOSED_USERS,
         factory=composed_users,
@@ -230,10 +218,7 @@ register(
             "blocks": BLOCKS,
             "leaving": LEAVINGS,
         },
-    )
-)
-
-register(
+    ),
     EnvironmentEntry(
         env_id=DRIFTING_TASTES,
         factory=drifting_tastes,
@@ -241,10 +226,7 @@ register(
         floor="23.5 (logit), 22.5 (position-based choice)",
         reference="60.2 (logit), 112.3 (position-based choice); optimal",
         choices={"choice": DRIFTING_CHOICES},
-    )
-)
-
-register(
+    ),
     EnvironmentEntry(
         env_id=USER_RETURN,
         factory=user_return,
@@ -252,10 +234,7 @@ register(
         floor="39.1",
         reference="114.3",
         choices={"choice": RETURN_CHOICES},
-    )
-)
-
-register(
+    ),
     EnvironmentEntry(
         env_id=TOPIC_BOREDOM,
         factory=topic_boredom,
@@ -268,5 +247,8 @@ register(
             "bored_scope": SCOPES,
             "relevance_scale": SCALES,
         },
-    )
+    ),
 )
+
+for _entry in _BUILT_IN:
+    register(_entry)
