@@ -30,7 +30,13 @@ from rlrec.envs.blocks.taste import InterestDrift, TopicTaste
 from rlrec.envs.documents import TopicDocuments
 from rlrec.envs.items import CatalogueItems, ItemQuality, Items
 from rlrec.envs.planning.time_price import PlanningReference
-from rlrec.envs.presets.recsim import Published, documents_on_offer, history_of_topics, offer_line
+from rlrec.envs.presets.recsim import (
+    Published,
+    documents_on_offer,
+    history_of_topics,
+    limit_line,
+    offer_line,
+)
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.users import Users
 
@@ -237,7 +243,7 @@ def _items(n_items: int | None, n_candidates: int, catalogue_seed: int, is_fresh
 
 def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
     line = partial(_PUBLISHED.line, arguments)
-    choice, limit = arguments["choice"], arguments["max_steps"]
+    choice = arguments["choice"]
     if choice == "cascade":
         choice = f"{arguments['cascade_form']} cascade"
     return (
@@ -256,7 +262,7 @@ def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
             *("initial_budget", "item_length", "idle_cost", "quality_bonus"),
         ),
         offer_line(arguments),
-        Assumption("limit of an episode", str(limit), "assumed", "as asked for"),
+        limit_line(arguments),
     )
 
 

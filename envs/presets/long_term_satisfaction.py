@@ -18,7 +18,7 @@ from rlrec.envs.blocks.visit_length import VisitLength
 from rlrec.envs.documents import ClickbaitDocuments, KeptDocuments
 from rlrec.envs.items import CatalogueItems, FreshDocuments
 from rlrec.envs.planning.exposure import ExposurePlanner
-from rlrec.envs.presets.recsim import Published, documents_on_offer, offer_line
+from rlrec.envs.presets.recsim import Published, documents_on_offer, limit_line, offer_line
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.users import Users
 from rlrec.policy import SlatePolicy
@@ -171,7 +171,6 @@ def _history(slate_size: int, length: int, with_catalogue: bool) -> HistoryShape
 
 def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
     line = partial(_PUBLISHED.line, arguments)
-    limit = arguments["max_steps"]
     sensitivity = line("satisfaction", "1 / (1 + exp(-{sensitivity} * exposure))", "sensitivity")
     if arguments["sensitivity"] != _PUBLISHED.values["sensitivity"]:
         sensitivity = sensitivity._replace(
@@ -194,7 +193,7 @@ def _card(arguments: dict[str, Any]) -> tuple[Assumption, ...]:
         sensitivity,
         line("length of a visit", "{n_steps} steps", "n_steps"),
         offer_line(arguments),
-        Assumption("limit of an episode", str(limit), "assumed", "as asked for"),
+        limit_line(arguments),
     )
 
 

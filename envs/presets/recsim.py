@@ -77,3 +77,10 @@ def offer_line(arguments: dict[str, Any]) -> Assumption:
     documents = "fresh documents" if arguments["resample_documents"] else "kept documents"
     offer = documents if n_items is None else f"a catalogue of {n_items}"
     return Assumption("offer", offer, "assumed", "a catalogue is ours; documents as published")
+
+
+def limit_line(arguments: dict[str, Any]) -> Assumption:
+    """Return the line of the card that says when an episode is truncated."""
+    limit = arguments["max_steps"]
+    value = "no limit" if limit is None else f"{limit} steps"
+    return Assumption("limit of an episode", value, "assumed", "as asked for")
