@@ -12,7 +12,7 @@ from rlrec.data.log import InteractionLog
 from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
 from rlrec.evaluation.offline.bandit_sample import BanditSample
 from rlrec.evaluation.offline.estimator_menu import Chosen, Kind, Sample, choose, kind_of
-from rlrec.evaluation.offline.intervals import METHODS, confidence_interval, percentile_interval
+from rlrec.evaluation.offline.intervals import METHODS, confidence_interval, stretched_interval
 from rlrec.evaluation.offline.log_samples import (
     LoggedRows,
     ModelValues,
@@ -49,6 +49,7 @@ from rlrec.evaluation.offline.verdict import (
     Verdict,
     diagnose,
     judge,
+    judge_interval,
     share_without_support,
     summed,
     weight_sums,
@@ -354,20 +355,19 @@ def _results(
             if each.kind not in of_policy:
                 raise ConfigError(f"policy {name!r} has no sample of {each.kind} for {each.name!r}")
             terms: Terms = each.estimator.terms(of_policy[each.kind])
-            drawn = resamples.values(terms)
+            drawn = resamples.of(terms)
             replicates[name, each.name] = drawn
             diagnostics = NO_WEIGHTS
             if terms.weights is not None:
                 diagnostics = diagnose(weight_sums(terms.weights, users))
             verdict = judge(diagnostics, supports[name], n_users, thresholds, terms.value)
             if interval == "bootstrap":
-                lower, upper = percentile_interval(drawn, confidence)
+                lower, upper = stretched_interval(drawn, confidence)
             else:
                 lower, upper = confidence_interval(
                     terms, interval, confidence, users=users, value_range=contribution_range
                 )
-            if verdict.word != UNSUPPORTED and not math.isfinite(lower + upper):
-                verdict = Verdict(word=UNSUPPORTED, reason="no interval can be computed")
+            verdict = judge_interval(verdict, lower, upper)
             if verdict.word == UNSUPPORTED:
                 lower, upper = lowest, highest
             estimates.append(

@@ -1,6 +1,8 @@
 """Intervals of estimates, all from the same terms.
 
-`bootstrap` (of users), `delta` and `student_t` hold for many users and any estimator.
+`bootstrap` (of users), `delta` and `student_t` hold for many users and any estimator. `bootstrap`
+allows for variances that rest on few users, as they do under heavy weights: its percentiles are
+stretched by Student's t.
 `hoeffding` and `empirical_bernstein` hold for any number, but for plain means alone, and need the
 range of what a unit can add, given from outside the log. They are wide.
 
@@ -10,7 +12,8 @@ interval.
 References:
     Hoeffding, 1963. Maurer and Pontil, 2009, "Empirical Bernstein Bounds and Sample-Variance
     Penalization". Thomas, Theocharous and Ghavamzadeh, 2015, "High-Confidence Off-Policy
-    Evaluation".
+    Evaluation". Bell and McCaffrey, 2002, "Bias Reduction in Standard Errors for Linear Regression
+    with Multi-Stage Samples", on quantiles of t with the degrees of freedom a variance has.
 """
 
 import math
@@ -22,7 +25,7 @@ from scipy import stats
 
 from rlrec.arrays import Floats, Ints
 from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
-from rlrec.evaluation.offline.resampling import Resamples
+from rlrec.evaluation.offline.resampling import Replicates, Resamples
 from rlrec.evaluation.offline.terms import Terms
 
 METHODS = ("bootstrap", "delta", "student_t", "empirical_bernstein", "hoeffding")
@@ -87,11 +90,27 @@ def confidence_interval(
 
 
 def bootstrap_interval(terms: Terms, resamples: Resamples, confidence: float = 0.95) -> Interval:
-    """Return the percentile interval of replicates, ratios re-normalised inside each.
+    """Return the interval of bootstrap replicates, ratios re-normalised inside each.
 
     nan where a replicate has no value (its weights are all 0).
     """
-    return percentile_interval(resamples.values(terms), confidence)
+    return stretched_interval(resamples.of(terms), confidence)
+
+
+def stretched_interval(replicates: Replicates, confidence: float = 0.95) -> Interval:
+    """Return the percentile interval, stretched where few clusters decide its width.
+
+    Percentiles take the spread of replicates for the true one. It is itself estimated, under heavy
+    weights from few clusters, so both ends move off the estimate by the ratio of a quantile of t,
+    with `effective_clusters` - 1 degrees of freedom (1 at least), to that of the normal. Where many
+    clusters count about the same, that is hardly more than 1.
+    """
+    tail = _tail(confidence)
+    lower, upper = percentile_interval(replicates.values, confidence)
+    freedom = max(replicates.effective_clusters - 1.0, 1.0)
+    stretch = float(stats.t.isf(tail, freedom) / stats.norm.isf(tail))
+    value = replicates.value
+    return Interval(value - stretch * (value - lower), value + stretch * (upper - value))
 
 
 def percentile_interval(replicates: Floats, confidence: float = 0.95) -> Interval:

@@ -9,11 +9,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 
-from rlrec.arrays import Floats
 from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
+from rlrec.evaluation.offline.intervals import stretched_interval
+from rlrec.evaluation.offline.resampling import Replicates
 from rlrec.evaluation.offline.verdict import (
     MODEL_ONLY,
     SUPPORTED,
@@ -75,8 +75,8 @@ class OfflineResults:
 
     estimates: tuple[OfflineEstimate, ...]
     facts: OfflineFacts
-    replicates: Mapping[tuple[str, str], Floats] = field(default_factory=dict)
-    """By policy and estimator, shape (R,): the estimate in each bootstrap replicate."""
+    replicates: Mapping[tuple[str, str], Replicates] = field(default_factory=dict)
+    """By policy and estimator: the estimate in each bootstrap replicate."""
 
     def __getitem__(self, key: tuple[str, str]) -> OfflineEstimate:
         """Return the estimate of a policy by an estimator."""
@@ -177,13 +177,13 @@ class OfflineResults:
             }
         if not all(key in self.replicates for key in pair):
             raise ConfigError("differences need the replicates, which results from JSON lack")
-        drawn = self.replicates[pair[0]] - self.replicates[pair[1]]
-        tail = (1 - self.facts.confidence) / 2
-        lower, upper = np.quantile(drawn, [tail, 1 - tail])
+        replicates = self.replicates[pair[0]].minus(self.replicates[pair[1]])
+        lower, upper = stretched_interval(replicates, self.facts.confidence)
+        drawn = replicates.values
         return named | {
             "difference": difference,
-            "lower": float(lower),
-            "upper": float(upper),
+            "lower": lower,
+            "upper": upper,
             "probability_better": float(((drawn > 0) + 0.5 * (drawn == 0)).mean()),
             "verdict": MODEL_ONLY if MODEL_ONLY in words else SUPPORTED,
         }

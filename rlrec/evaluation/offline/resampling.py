@@ -1,5 +1,7 @@
 """Bootstrap over users: counts drawn once serve all estimators and policies."""
 
+from typing import NamedTuple, Self
+
 import numpy as np
 
 from rlrec.arrays import Floats, Ints
@@ -8,6 +10,35 @@ from rlrec.evaluation.offline.terms import Terms, ratio_sums
 
 MOST_CLUSTERS = 1000
 """Clusters resampled; where there are more users, whole users are dealt into so many blocks."""
+
+
+class Replicates(NamedTuple):
+    """An estimate (or a difference of two), and how it comes out of each bootstrap replicate."""
+
+    value: float
+    """Of the log itself."""
+    values: Floats
+    """Shape (R,). In each replicate; nan where its weights are all 0."""
+    influences: Floats
+    """Shape (C,). What each cluster adds to the estimate, up to a factor that all share."""
+
+    def minus(self, other: Self) -> "Replicates":
+        """Return the difference from another estimate on the same resamples."""
+        return Replicates(
+            self.value - other.value,
+            self.values - other.values,
+            self.influences - other.influences,
+        )
+
+    @property
+    def effective_clusters(self) -> float:
+        """Number of equal clusters whose variance would be known as well, 1 to C.
+
+        (sum of squared influences)^2 / (sum of their fourth powers).
+        """
+        squares = self.influences**2
+        total = float(squares.sum())
+        return total**2 / float((squares**2).sum()) if total > 0 else float(len(squares))
 
 
 class Resamples:
@@ -42,6 +73,11 @@ class Resamples:
         shares = np.full(self.n_clusters, 1.0 / self.n_clusters)
         counts = rng.multinomial(self.n_clusters, shares, size=n_replicates)
         self._counts: Floats = counts.astype(np.float64)  # (R, C)
+
+    def of(self, terms: Terms) -> Replicates:
+        """Return an estimate with its replicates."""
+        influences = self._block_sums(terms.influences()[:, None])[:, 0]
+        return Replicates(terms.value, self.values(terms), influences)
 
     def values(self, terms: Terms) -> Floats:
         """Return the estimate in each replicate, re-normalised inside it, shape (R,)."""

@@ -138,7 +138,7 @@ def rank_policies(results: OfflineResults, estimator: str) -> Ranking:
     estimates = [each for each in results.estimates if each.estimator == estimator]
     if any((each.policy, estimator) not in results.replicates for each in estimates):
         raise ConfigError("a ranking needs the replicates, which results from JSON lack")
-    drawn = {each.policy: results.replicates[each.policy, estimator] for each in estimates}
+    drawn = {each.policy: results.replicates[each.policy, estimator].values for each in estimates}
     unranked = {}
     for each in estimates:
         if each.verdict.word == UNSUPPORTED:

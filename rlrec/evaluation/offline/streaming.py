@@ -9,6 +9,7 @@ from rlrec.arrays import Floats, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import BLOCK_ROWS, InteractionLog
 from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
+from rlrec.evaluation.offline.intervals import stretched_interval
 from rlrec.evaluation.offline.offline_results import OfflineEstimate, OfflineFacts, OfflineResults
 from rlrec.evaluation.offline.policy_probabilities import (
     TargetProbabilities,
@@ -33,6 +34,7 @@ from rlrec.evaluation.offline.verdict import (
     WeightSums,
     diagnose,
     judge,
+    judge_interval,
     share_without_support,
     summed,
 )
@@ -133,12 +135,12 @@ def stream_offline(
         support = summed_up.support()
         for estimator in estimators:
             terms = summed_up.terms(estimator)
-            drawn = resamples.values(terms)
+            drawn = resamples.of(terms)
             replicates[name, estimator] = drawn
             diagnostics = diagnose(summed_up.weight_sums())
             verdict = judge(diagnostics, support, n_users, thresholds, terms.value)
-            tail = (1 - confidence) / 2
-            lower, upper = (float(end) for end in np.quantile(drawn, [tail, 1 - tail]))
+            lower, upper = stretched_interval(drawn, confidence)
+            verdict = judge_interval(verdict, lower, upper)
             if verdict.word == UNSUPPORTED:
                 lower, upper = facts.value_range
             estimates.append(

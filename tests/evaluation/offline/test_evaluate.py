@@ -96,7 +96,7 @@ def test_a_given_range_is_that_of_unsupported_estimates(bandit: Any) -> None:
 
 
 def test_thresholds_are_arguments(bandit: Any) -> None:
-    loose = Thresholds(effective_sample_size=0, largest_share=1.0, n_users=1)
+    loose = Thresholds(effective_sample_size=0, n_users=1)
     found = evaluate_offline(bandit.target, bandit.log(100), thresholds=loose)["policy", "snips"]
     assert found.verdict.word == "supported"
     assert found.upper - found.lower < 0.5
