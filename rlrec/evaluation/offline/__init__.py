@@ -12,6 +12,7 @@ from rlrec.evaluation.offline.reward_models import (
     RewardModel,
     RidgeModel,
 )
+from rlrec.evaluation.offline.selection import Ranking, rank_policies
 from rlrec.evaluation.offline.session_sample import SessionSample
 from rlrec.evaluation.offline.slate import SlateSample
 from rlrec.evaluation.offline.streaming import stream_offline
@@ -26,6 +27,7 @@ __all__ = [
     "OfflineEstimate",
     "OfflineResults",
     "PredictingPolicy",
+    "Ranking",
     "Resamples",
     "RewardModel",
     "RidgeModel",
@@ -37,5 +39,6 @@ __all__ = [
     "estimate_logging_policy",
     "evaluate_offline",
     "evaluate_samples",
+    "rank_policies",
     "stream_offline",
 ]
