@@ -1,6 +1,7 @@
 """Interaction logs as Minari data sets, and back."""
 
 import copy
+import importlib
 import json
 import logging
 import shutil
@@ -84,7 +85,7 @@ def to_minari(
         ConfigError: The package minari is missing, the name is none that Minari takes, there is
             nothing to observe, or `shape` does not fit the log.
         DataError: A data set of this name is there already.
-        CatalogueMismatchError: Topics are needed, and no fitting catalogue is given.
+        CatalogueMismatchError: Topics are needed and no catalogue is given, or it lacks items.
 
     Stability: experimental.
     """
@@ -97,6 +98,8 @@ def to_minari(
             f"such as HistoryShape(slate_size={log.metadata.slate_size}, "
             f"n_channels={len(log.metadata.response_channels)}, n_topics=..., keys=...)"
         )
+    if catalogue is not None:
+        log.check(catalogue)
     histories = rebuild_histories(log, catalogue, shape or _no_history(log.metadata))
     episodes = LoggedEpisodes(log, histories, stored)
     n_items = _n_items(log, catalogue)
@@ -126,9 +129,13 @@ def to_minari(
 def from_minari(dataset: Any, propensity_key: str | None = None) -> InteractionLog:
     """Return a Minari data set as a log, in memory.
 
-    What `to_minari` wrote comes back as the same log, column by column. In a data set of another
-    tool, actions become slates: K = 1 for `Discrete`, K for `MultiDiscrete` of one axis, counted
-    from 0. Infos under the keys of `to_minari` are read; without them each episode is a user, and
+    What `to_minari` wrote comes back as the same log, column by column. A set made of such ones by
+    `minari.combine_datasets` has lost the log's metadata and counts as another tool's; its response
+    channels are then `channel_0`, `channel_1`, and so on.
+
+    In a data set of another tool, actions become slates: K = 1 for `Discrete`, K for
+    `MultiDiscrete` of one axis, counted from 0; all positions are taken to choose among the same
+    items. Infos under the keys of `to_minari` are read; without them each episode is a user, and
     there are no propensities, so that estimators which need them refuse. The one response channel
     is then `reward`: the step's reward where a slate is one item, and 0 in larger ones, of which it
     is not known what item it came from. An observation that is a number or a box becomes `context`
@@ -176,14 +183,13 @@ def from_minari(dataset: Any, propensity_key: str | None = None) -> InteractionL
 
 def _package() -> Any:
     try:
-        import minari
-        import minari.data_collector
-        import minari.dataset._storages.hdf5_storage  # which needs h5py and pillow
+        for name in ("h5py", "PIL.Image", "minari.data_collector"):  # HDF5 needs the former two
+            importlib.import_module(name)
+        return importlib.import_module("minari")
     except ImportError as error:
         raise ConfigError(
             f"Minari data sets need more packages ({error}): pip install 'rlrec[minari]'"
         ) from None
-    return minari
 
 
 def _check_id(dataset_id: str) -> None:
@@ -216,15 +222,20 @@ def _free_place(dataset_id: str, overwrite: bool) -> Path:
 
 
 def _loaded(minari: Any, dataset_id: str) -> Any:
+    from minari.storage.datasets_root_dir import get_dataset_path
+
     try:
         return minari.load_dataset(dataset_id)
     except FileNotFoundError:
-        hint = nearest_hint(dataset_id, minari.list_local_datasets())
+        root = Path(get_dataset_path())
+        known = [file.parents[1].relative_to(root) for file in root.rglob("data/metadata.json")]
+        hint = nearest_hint(dataset_id, [each.as_posix() for each in known])
         raise DataError(
-            f"no Minari data set {dataset_id!r} is on this machine.{hint} Another one can be "
-            f"fetched with minari.download_dataset, and the folder is that of the environment "
-            f"variable MINARI_DATASETS_PATH"
+            f"no Minari data set {dataset_id!r} is in {root}.{hint} Others can be fetched with "
+            f"minari.download_dataset; MINARI_DATASETS_PATH names another folder"
         ) from None
+    except (ValueError, KeyError, AssertionError, OSError) as error:
+        raise DataError(f"the Minari data set {dataset_id!r} cannot be read: {error}") from error
 
 
 def _no_history(metadata: LogMetadata) -> HistoryShape:

@@ -11,10 +11,23 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rlrec.data import HistoryShape, InteractionLog, LogMetadata, from_minari, to_minari
+from rlrec.data import (
+    Catalogue,
+    HistoryShape,
+    InteractionLog,
+    LogMetadata,
+    from_minari,
+    to_minari,
+)
 from rlrec.envs import make_simulator
 from rlrec.envs.history_shape import history_shape_of
-from rlrec.errors import ConfigError, DataError, PropensityError, UnknownNameError
+from rlrec.errors import (
+    CatalogueMismatchError,
+    ConfigError,
+    DataError,
+    PropensityError,
+    UnknownNameError,
+)
 from rlrec.evaluation.offline.evaluate import evaluate_offline
 from rlrec.policy import RandomPolicy
 
@@ -318,3 +331,44 @@ def test_a_foreign_data_set_with_propensities_can_be_evaluated() -> None:
     log = from_minari(dataset, propensity_key="p")
     uniform = evaluate_offline({"uniform": RandomPolicy(2, 1)}, log, estimators=("pdis",))
     assert uniform["uniform", "pdis"].value == pytest.approx(3.0)  # as logged: 1 + 0 + 2
+
+
+def test_a_last_episode_that_was_left_open_comes_back_open() -> None:
+    columns = log_of_visits().columns()
+    columns["truncated"] = np.zeros(7, bool)
+    log = InteractionLog.from_columns(columns, log_of_visits().metadata)
+    assert_same(from_minari(to_minari(log, "visits-v0", shape=CLICKS)), log)
+
+
+def test_combined_data_sets_keep_users_and_propensities_and_lose_names() -> None:
+    log = log_of_visits()
+    later = {**log.columns(), "episode_id": np.char.add("w", log.column("episode_id"))}
+    other = InteractionLog.from_columns(later, log.metadata)
+    parts = [
+        to_minari(each, f"part{number}-v0", shape=CLICKS)
+        for number, each in enumerate([log, other])
+    ]
+    found = from_minari(minari.combine_datasets(parts, "both-v0"))
+    assert found.n_rows == 14
+    assert found.metadata.response_channels == ("channel_0",)
+    assert set(found.column("user_id")) == set(log.column("user_id"))
+    assert found.column("propensity_given_prefix").tolist() == [[0.25, 0.5]] * 14
+
+
+def test_a_catalogue_that_lacks_items_is_refused(coin_users: Maker, catalogue: Catalogue) -> None:
+    users = coin_users(4)
+    few = replace(
+        catalogue,
+        item_ids=catalogue.item_ids[:2],
+        topics=catalogue.topics[:2],
+        features=catalogue.features[:2],
+    )
+    shape = replace(users.history_shape, keys=("last_slate",))
+    with pytest.raises(CatalogueMismatchError, match=r"items in 0\.\.1"):
+        to_minari(recorded(users, 40), "coins-v0", few, shape)
+
+
+def test_a_data_set_that_is_damaged_is_named(datasets_path: Path) -> None:
+    (datasets_path / "bad-v0" / "data").mkdir(parents=True)
+    with pytest.raises(DataError, match="'bad-v0' cannot be read"):
+        from_minari("bad-v0")
