@@ -5,6 +5,7 @@ from rlrec.data.coat import load_coat
 from rlrec.data.history import HISTORY_KEYS, History, HistoryShape
 from rlrec.data.loading import load_ratings
 from rlrec.data.log import InteractionLog, LogMetadata
+from rlrec.data.minari import from_minari, to_minari
 from rlrec.data.movielens import load_movielens
 from rlrec.data.open_bandit import load_open_bandit
 from rlrec.data.ratings import Ratings
@@ -21,6 +22,7 @@ __all__ = [
     "LogMetadata",
     "Ratings",
     "Split",
+    "from_minari",
     "leave_one_out",
     "load_coat",
     "load_movielens",
@@ -30,4 +32,5 @@ __all__ = [
     "random_split",
     "rebuild_observations",
     "split_positive_by_time",
+    "to_minari",
 ]

@@ -1,6 +1,6 @@
 """Observations made again from a log."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,26 @@ def rebuild_observations(
         ConfigError: `shape` has another slate size or number of channels than the log.
         CatalogueMismatchError: Topics are needed, and no fitting catalogue is given.
     """
+    stored = [key for key in OBSERVED_KEYS if log.has(key)]
+    return {**log.columns(stored), **rebuild_histories(log, catalogue, shape).before}
+
+
+class Histories(NamedTuple):
+    """The history keys of all episodes of a log."""
+
+    before: dict[str, NDArray[Any]]
+    """Before each row, arrays with a leading axis of rows."""
+    at_end: dict[str, NDArray[Any]]
+    """After the last row of each episode, arrays with a leading axis of episodes, in log order."""
+
+
+def rebuild_histories(
+    log: InteractionLog, catalogue: Catalogue | None, shape: HistoryShape
+) -> Histories:
+    """Return the history keys before each row and at the end of each episode.
+
+    Arguments and errors are those of `rebuild_observations`.
+    """
     _check_shape(log, shape)
     slates, responses = _items(log), log.responses()
     topics = _topics(log, slates, catalogue, shape)
@@ -54,8 +74,9 @@ def rebuild_observations(
         for key, array in running.observe().items():
             observed[key][rows] = array
         running.record(slates[rows], responses[rows], topics[rows])
-    stored = [key for key in OBSERVED_KEYS if log.has(key)]
-    return {**log.columns(stored), **observed}
+    # An episode that is over is not touched again: each row stands as its last step left it.
+    in_log_order = np.argsort(longest_first)
+    return Histories(observed, history.observe(in_log_order))
 
 
 def _check_shape(log: InteractionLog, shape: HistoryShape) -> None:
