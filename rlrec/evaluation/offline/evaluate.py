@@ -14,7 +14,7 @@ from rlrec.evaluation.offline.bandit_sample import BanditSample
 from rlrec.evaluation.offline.estimator_menu import Chosen, Sample, choose, kind_of
 from rlrec.evaluation.offline.further_columns import FurtherColumns, Learning
 from rlrec.evaluation.offline.intervals import METHODS, confidence_interval, stretched_interval
-from rlrec.evaluation.offline.judged_log import JudgedLog, with_logging_policy
+from rlrec.evaluation.offline.judged_log import JudgedLog, as_logging_policy, with_logging_policy
 from rlrec.evaluation.offline.log_samples import (
     LoggedRows,
     ModelValues,
@@ -73,7 +73,7 @@ def evaluate_offline(
     reward_model: Any = None,
     features: Features | None = None,
     logging: EstimatedLogging | None = None,
-    logging_policy: SlatePolicy | None = None,
+    logging_policy: Any = None,
     learning: Learning | None = None,
     discount: float = 1.0,
     confidence: float = 0.95,
@@ -103,7 +103,8 @@ def evaluate_offline(
             one; by default ridge. For sessions it models returns, by fitted Q evaluation.
         features: What models see; by default `SlateFeatures`.
         logging: Propensities from `estimate_logging_policy`, for a log without.
-        logging_policy: The policy that wrote the log, for estimators that need its probabilities
+        logging_policy: The SlatePolicy (or model of stable-baselines3) that wrote the log, as it
+            drew, with any random slates mixed in. For estimators that need its probabilities
             of what was not logged too (iips, pi, lips, mrdr and their like; see the table in
             `docs/architecture.md`). Checked against the log's propensities; stands in for them
             where the log has none.
@@ -135,7 +136,8 @@ def evaluate_offline(
             f"the estimated propensities are of {logging.n_rows} rows, the log has {log.n_rows}"
         )
     observer = Observer(log, catalogue, users)
-    rows = _rows(log, logging, logging_policy, observer)
+    writer = None if logging_policy is None else as_logging_policy(logging_policy)
+    rows = _rows(log, logging, writer, observer)
     chosen = choose(_wanted(estimators, rows, reward_model), rows.is_sessions)
     if rows.log_joint is None and not all(each.is_direct for each in chosen):
         check_propensities(log)
@@ -154,7 +156,7 @@ def evaluate_offline(
         policies=judged,
         log_probs=columns,
         observer=observer,
-        logging_policy=logging_policy,
+        logging_policy=writer,
         reward_model=reward_model or "ridge",
         features=features,
         discount=discount,
@@ -261,10 +263,10 @@ def _wanted(estimators: Iterable[Any] | None, rows: LoggedRows, reward_model: An
 def _rows(
     log: InteractionLog,
     logging: EstimatedLogging | None,
-    logging_policy: SlatePolicy | None,
+    writer: SlatePolicy | None,
     observer: Observer,
 ) -> LoggedRows:
-    if logging is not None and logging_policy is not None:
+    if logging is not None and writer is not None:
         raise ConfigError(
             "logging (estimated propensities) and logging_policy (the policy itself) exclude each "
             "other; give the policy where you have it"
@@ -272,9 +274,7 @@ def _rows(
     if logging is not None:
         return read_rows(log, logging.log_joint, logging.given_prefix)
     rows = read_rows(log)
-    if logging_policy is None:
-        return rows
-    return with_logging_policy(log, rows, logging_policy, observer)
+    return rows if writer is None else with_logging_policy(log, rows, writer, observer)
 
 
 def _samples(

@@ -10,7 +10,11 @@ from rlrec.arrays import Floats, Ints, Observations
 from rlrec.data.log import InteractionLog
 from rlrec.errors import ConfigError, PropensityError
 from rlrec.evaluation.offline.log_samples import LoggedRows, target_columns
-from rlrec.evaluation.offline.policy_probabilities import Judged, TargetProbabilities
+from rlrec.evaluation.offline.policy_probabilities import (
+    Judged,
+    TargetProbabilities,
+    as_judged,
+)
 from rlrec.evaluation.offline.reward_features import Features, SlateFeatures
 from rlrec.evaluation.offline.slate_probabilities import policy_slate_probs
 from rlrec.evaluation.offline.user_blocks import Observer, user_blocks
@@ -115,6 +119,18 @@ class JudgedLog:
         return lambda block, slates: policy_slate_probs(asked, block.observations, slates)
 
 
+def as_logging_policy(policy: Any) -> SlatePolicy:
+    """Return the policy that wrote a log, given as a SlatePolicy or stable-baselines3 model."""
+    if isinstance(policy, np.ndarray | list | TargetProbabilities):
+        raise ConfigError(
+            "logging_policy must be the policy itself, a SlatePolicy, since it is asked for what "
+            "was not logged; propensities of what was logged belong into the log"
+        )
+    asked = as_judged(policy, "logging_policy", None)
+    assert not isinstance(asked, TargetProbabilities)
+    return asked
+
+
 def with_logging_policy(
     log: InteractionLog, rows: LoggedRows, policy: SlatePolicy, observer: Observer
 ) -> LoggedRows:
@@ -132,7 +148,9 @@ def with_logging_policy(
         wrong = np.isneginf(joint)
     if wrong.any():
         row = int(wrong.argmax())
-        logged = "that it was shown" if rows.log_joint is None else f"{np.exp(rows.log_joint[row])}"
+        logged = "that it was shown"
+        if rows.log_joint is not None:
+            logged = f"{np.exp(rows.log_joint[row]):g}"
         raise PropensityError(
             f"logging_policy must be the policy that wrote the log, random slates mixed in "
             f"included; in {wrong.sum()} of {len(wrong)} rows it is not, the first is row {row}: "

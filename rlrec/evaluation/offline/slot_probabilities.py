@@ -4,19 +4,24 @@ A policy states the probability of a slot given the slots above it; that of the 
 mean of it over all that may stand above. It is exact for slates of one, for random slates, for
 slots filled independently, for mixtures of such, and where slates are few enough to be enumerated.
 Otherwise slates are drawn from the policy, and what is averaged is not whether the item stands at
-the slot, but its probability there given the drawn slots above it (Rao-Blackwell). The slots above
-it as logged are one of the cases, and their share is known, so it is added exactly and only other
-draws are averaged, as a stratum of their own. So an estimate is never 0 where the policy can show
-the slate, lies within [probability of the prefix, 1], and is unbiased but for rows in which all
-draws meet the logged slots above: then what holds below these stands for the rest.
+the slot, but the probability of that given which other items come first and in which order
+(Rao-Blackwell): the item is put at each place among them, and the policy asked for each. Popular
+items that nearly always stand higher up thus do not need draws in which they happen not to. The
+others as logged are one of the cases, and their probability is known, so theirs is added exactly
+and only other draws are averaged, as a stratum of their own.
 
-A ratio of two such estimates is biased: with M draws, dividing by an estimate of relative variance
-c / M makes weights too large by about c / M of themselves. `SlotProbabilities.relative_variance`
-measures that. Where both policies are one and the same, so are the draws, and ratios are exactly 1.
+So an estimate is never 0 where the policy can show the logged slate, lies within [probability of
+the prefix, 1], and is unbiased but for rows in which all M draws meet the logged others: then what
+holds given these stands for the rest. The error is below the chance of that, q^M (1 - q) with q the
+probability of the logged others, which is at most 1 / (e M).
+
+A ratio of two such estimates is biased upwards, as any ratio is: dividing by an estimate of
+relative variance v makes weights too large by about v of themselves, more where errors are skewed;
+v falls as 1 / M, and `SlotProbabilities.relative_variance` measures it. Where both policies are one
+and the same, so are the draws, and ratios are exactly 1.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -142,33 +147,59 @@ def _drawn(
     n_draws: int,
     rng: np.random.Generator,
 ) -> SlotProbabilities:
-    given = np.exp(target_log_probs(policy, observations, slates))  # (B, K)
-    prefix: Floats = np.cumprod(given, axis=1).astype(np.float64)
-    drawn = np.stack([policy.act(observations, rng).slates for _ in range(n_draws)])  # (M, B, K)
-    probs: Floats = prefix.copy()
-    variances: Floats = np.zeros(prefix.shape)
-
-    def below(slot: int) -> Callable[[Ints], Floats]:
-        """Return a function of drawn slates (B, K) to P(logged item | drawn slots above it)."""
-
-        def chance(others: Ints) -> Floats:
-            mixed = others.copy()
-            mixed[:, slot] = slates[:, slot]
-            with np.errstate(invalid="ignore"):  # slots further down may repeat the item
-                logs = target_log_probs(policy, observations, mixed)
-            found: Floats = np.exp(logs[:, slot])
-            return found
-
-        return chance
-
+    probs: Floats = np.exp(target_log_probs(policy, observations, slates)).cumprod(axis=1)
+    variances: Floats = np.zeros(probs.shape)
+    drawn = [policy.act(observations, rng).slates for _ in range(n_draws)]
     for slot in range(1, slates.shape[1]):
-        chances = np.stack([below(slot)(each) for each in drawn])  # (M, B)
-        differs = (drawn[:, :, :slot] != slates[:, :slot]).any(axis=2)
-        mean, variance = _mean_where(chances, differs, given[:, slot])
-        rest = 1.0 - prefix[:, slot - 1]
+        place = _Place(policy, observations, slates, slot)
+        logged = place.given_others(slates)
+        found = [place.given_others(each) for each in drawn]
+        differs = np.stack([(each.others != logged.others).any(axis=1) for each in found])
+        shares = np.stack([each.share for each in found])  # (M, B)
+        mean, variance = _mean_where(shares, differs, logged.share)
+        rest = np.maximum(1.0 - logged.chance, 0.0)
         probs[:, slot] += rest * mean
         variances[:, slot] = rest**2 * variance
     return SlotProbabilities(np.minimum(probs, 1.0), variances)
+
+
+class _GivenOthers(NamedTuple):
+    """Where an item stands, given the order of the other items at the top."""
+
+    others: Ints
+    """Shape (B, slot). The first items that are not the item in question."""
+    chance: Floats
+    """Shape (B,). Probability that these come first among the others."""
+    share: Floats
+    """Shape (B,). Probability of the item to stand at the slot, below all of them, given that."""
+
+
+class _Place:
+    """A slot of logged slates, whose item is looked for in other slates."""
+
+    def __init__(
+        self, policy: SlatePolicy, observations: Observations, slates: Ints, slot: int
+    ) -> None:
+        self._policy, self._observations = policy, observations
+        self._item, self._slot = slates[:, [slot]], slot
+
+    def given_others(self, slates: Ints) -> _GivenOthers:
+        """Return where the item stands given the first others of slates (B, K)."""
+        top = slates[:, : self._slot + 1]
+        order = np.argsort(top == self._item, axis=1, kind="stable")[:, : self._slot]
+        others = np.take_along_axis(top, order, axis=1)
+        below, chance = np.zeros(len(slates)), np.zeros(len(slates))
+        for position in range(self._slot + 1):
+            parts = [others[:, :position], self._item, others[:, position:]]
+            mixed = np.concatenate([*parts, slates[:, self._slot + 1 :]], axis=1)
+            logs = target_log_probs(self._policy, self._observations, mixed)
+            below = np.exp(logs[:, : self._slot + 1].sum(axis=1))
+            if position < self._slot:
+                chance += below
+            else:  # the others alone, wherever the item stands below them
+                chance += np.exp(logs[:, : self._slot].sum(axis=1))
+        share = np.divide(below, chance, out=np.zeros_like(below), where=chance > 0)
+        return _GivenOthers(others, chance, np.minimum(share, 1.0))
 
 
 def _mean_where(values: Floats, kept: Bools, otherwise: Floats) -> tuple[Floats, Floats]:
