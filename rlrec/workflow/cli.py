@@ -186,6 +186,16 @@ def ope(
         str | None,
         typer.Option(help="For a log without propensities: multinomial, popularity or a baseline."),
     ] = None,
+    logging_policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help="What wrote the log: random, a saved model or its run; for iips, pi, lips, mrdr.",
+        ),
+    ] = None,
+    logging_random_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of random slates mixed into it.")
+    ] = 0.0,
     temperature: Annotated[
         float | None, typer.Option(min=0, help="Softness of saved baselines; by default as saved.")
     ] = None,
@@ -221,6 +231,8 @@ def ope(
             interval=interval,
             reward_model=reward_model,
             estimate_logging=estimate_logging,
+            logging_policy=logging_policy,
+            logging_random_share=logging_random_share,
             temperature=temperature,
             discount=discount,
             confidence=confidence,

@@ -18,11 +18,11 @@ from rlrec.evaluation.offline.offline_results import (
 )
 from rlrec.evaluation.offline.streaming import STREAMED, stream_offline
 from rlrec.evaluation.offline.verdict import Thresholds
-from rlrec.policy import RandomPolicy, SlatePolicy
+from rlrec.policy import RandomPolicy, SlatePolicy, with_random_slates
 from rlrec.workflow.evaluating import load_policy
 from rlrec.workflow.progress import Reporter
 from rlrec.workflow.run_folder import RunFolder
-from rlrec.workflow.saved_policies import servable_policies
+from rlrec.workflow.saved_policies import ORACLE_LOGGER, logging_policy, servable_policies
 
 RANDOM_WORD = "random"
 
@@ -40,8 +40,13 @@ class OfflineOrder:
     reward_model: str | None = None
     estimate_logging: str | None = None
     """How to estimate propensities; None uses those of the log."""
+    logging_policy: str | None = None
+    """The policy that wrote the log: `random`, the folder of a saved model, or the run that
+    recorded it. For estimators that need its probabilities of what was not logged."""
+    logging_random_share: float = 0.0
+    """Share of random slates that were mixed into it, 0 to 1; a run knows its own."""
     temperature: float | None = None
-    """Of saved baselines; None as saved."""
+    """Of saved baselines under judgement; None as saved."""
     discount: float = 1.0
     confidence: float = 0.95
     seed: int = 0
@@ -77,10 +82,11 @@ def judge_offline(order: OfflineOrder, reporter: Reporter) -> OfflineResults:
         "users": users,
     }
     if order.stream:
-        if order.reward_model or order.estimate_logging or order.interval != "bootstrap":
+        whole = (order.reward_model, order.estimate_logging, order.logging_policy)
+        if any(whole) or order.interval != "bootstrap":
             raise ConfigError(
-                "--stream keeps sums only: leave out --reward-model and --estimate-logging, and "
-                "use the interval bootstrap"
+                "--stream keeps sums only: leave out --reward-model, --estimate-logging and "
+                "--logging-policy, and use the interval bootstrap"
             )
         return stream_offline(policies, log, estimators=order.estimators or STREAMED, **shared)
     return evaluate_offline(
@@ -90,6 +96,7 @@ def judge_offline(order: OfflineOrder, reporter: Reporter) -> OfflineResults:
         interval=order.interval,
         reward_model=order.reward_model,
         logging=_logging(order, log, users),
+        logging_policy=_logging_policy(order, log, users, env_id, arguments),
         **shared,
     )
 
@@ -150,6 +157,49 @@ def _policies(
     if order.temperature is not None:
         found = {name: _softened(each, order.temperature) for name, each in found.items()}
     return found
+
+
+def _logging_policy(
+    order: OfflineOrder,
+    log: InteractionLog,
+    users: UserSimulator | None,
+    env_id: str | None,
+    arguments: dict[str, Any],
+) -> SlatePolicy | None:
+    """Return the policy that wrote the log, where it is named."""
+    word, share = order.logging_policy, order.logging_random_share
+    if word is None:
+        if share:
+            raise ConfigError("--logging-random-share belongs to --logging-policy: name it too")
+        return None
+    if word == RANDOM_WORD:
+        return RandomPolicy(_n_choices(log, users), log.metadata.slate_size)
+    path = Path(word)
+    if (path / "run.json").is_file():
+        return _logger_of_run(path, users, share)
+    informed = load_policy(path, env_id, arguments)
+    if not share:
+        return informed
+    if users is None:
+        raise ConfigError("--logging-random-share needs an environment: give --env")
+    return with_random_slates(informed, users, share)
+
+
+def _logger_of_run(path: Path, users: UserSimulator | None, share: float) -> SlatePolicy:
+    if users is None:
+        raise ConfigError(f"the logging policy of {path} needs an environment: give --env")
+    if share:
+        raise ConfigError(
+            f"--logging-random-share must be left out: the run {path} knows its own share"
+        )
+    folder = RunFolder.open(path)
+    logged = folder.config.logging.baseline
+    if logged is not None and logged.name == ORACLE_LOGGER:
+        raise ConfigError(
+            f"the logging policy of {path} reads the truth about users, so a log cannot ask it "
+            f"again; leave out --logging-policy and use estimators of logged propensities"
+        )
+    return logging_policy(folder, folder.stage_path("log"), users)
 
 
 def _softened(policy: SlatePolicy, temperature: float) -> SlatePolicy:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rlrec.baselines import make_baseline
+from rlrec.baselines import load_baseline, make_baseline
 from rlrec.data import InteractionLog
 from rlrec.envs import make_simulator
-from rlrec.policy import RandomPolicy
+from rlrec.policy import RandomPolicy, with_random_slates
 from rlrec.workflow.cli import app
 
 RUNNER = CliRunner()
@@ -109,3 +109,46 @@ def test_errors_are_one_line(
     assert failed.exit_code == 2
     (line,) = [line for line in failed.stderr.splitlines() if line.startswith("rlrec: ")]
     assert message in line
+
+
+def test_the_logging_policy_is_named_for_estimators_of_slots(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(folder)
+    words = ["ope", "--log", "log", "--policy", "random", "--estimator", "iips"]
+    words += ["--estimator", "pi", "--json", str(tmp_path / "o.json")]
+    refused = RUNNER.invoke(app, words)
+    assert refused.exit_code != 0
+    assert "--logging-policy" in refused.output
+    done = RUNNER.invoke(app, [*words, "--logging-policy", "random"])
+    assert done.exit_code == 0, done.output
+    logged = InteractionLog.open("log").column("reward").mean()
+    for each in json.loads((tmp_path / "o.json").read_text())["estimates"]:
+        assert each["value"] == pytest.approx(logged)
+
+
+def test_a_logging_policy_that_did_not_write_the_log_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    words = ["ope", "--log", "log", "--policy", "random", "--estimator", "iips"]
+    wrong = RUNNER.invoke(app, [*words, "--logging-policy", "softened"])
+    assert wrong.exit_code != 0
+    assert "must be the policy that wrote the log" in " ".join(wrong.output.split())
+    alone = RUNNER.invoke(app, [*words, "--logging-random-share", "0.5"])
+    assert "belongs to --logging-policy" in " ".join(alone.output.split())
+
+
+def test_random_slates_mixed_into_the_logging_policy_are_stated(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(folder)
+    users = make_simulator("rlrec/TopicBoredom-v0", 200, n_items=12, slate_size=2)
+    mixed = with_random_slates(load_baseline("softened"), users, 0.3)
+    log = InteractionLog.record(mixed, users, 200, seed=4)
+    log.write(tmp_path / "mixed")
+    words = ["ope", "--log", str(tmp_path / "mixed"), "--policy", "random"]
+    words += ["--logging-policy", "softened", "--logging-random-share"]
+    done = RUNNER.invoke(app, [*words, "0.3"])
+    assert done.exit_code == 0, done.output
+    assert RUNNER.invoke(app, [*words, "0.2"]).exit_code != 0

@@ -49,6 +49,9 @@ class BanditSample:
     """Shape (n, D). Category 0..C - 1 of the logged action in each dimension of its embedding."""
     embedding_probs: Floats | None = None
     """Shape (A, C, D). P(category | action) in each dimension."""
+    embedding_weights: Floats | None = None
+    """Shape (n,). Weight of the embedding, 0 or more, where its probabilities are not known; from
+    `regressed_embedding_weights`."""
 
     def __post_init__(self) -> None:
         self._convert()
@@ -56,6 +59,9 @@ class BanditSample:
         self._check_distributions()
         self._check_models()
         self._check_embeddings()
+        weights = self.embedding_weights
+        if weights is not None:
+            _refuse(~(weights >= 0), "embedding_weights must be 0 or more", weights)
 
     @property
     def n_rounds(self) -> int:
@@ -211,7 +217,15 @@ class BanditSample:
         _refuse(off, "embedding_probs must be 0 or more and sum to 1 over categories", None)
 
 
-_ROUND_ARRAYS = ("rewards", "propensities", "target_probs", "actions", "folds", "target_actions")
+_ROUND_ARRAYS = (
+    "rewards",
+    "propensities",
+    "target_probs",
+    "actions",
+    "folds",
+    "target_actions",
+    "embedding_weights",
+)
 _INT_ARRAYS = ("actions", "folds", "target_actions", "embeddings")
 _MODEL_ARRAYS = ("target_distribution", "q_hat")
 _FLOAT_ARRAYS = (
@@ -223,6 +237,7 @@ _FLOAT_ARRAYS = (
     "q_hat",
     "features",
     "embedding_probs",
+    "embedding_weights",
 )
 
 

@@ -18,6 +18,8 @@ from rlrec.evaluation.offline.bandit_menu import FIXED, TUNABLE, bandit_estimato
 from rlrec.evaluation.offline.bandit_sample import BanditSample
 from rlrec.evaluation.offline.latent_slates import LatentIPS
 from rlrec.evaluation.offline.marginalised import MARGINALISED
+from rlrec.evaluation.offline.mips import MIPS, SNMIPSOfMarginals
+from rlrec.evaluation.offline.mrdr import MRDR
 from rlrec.evaluation.offline.pseudo_inverse import PseudoInverse
 from rlrec.evaluation.offline.sequential import SEQUENTIAL, SequentialDM
 from rlrec.evaluation.offline.session_sample import SessionSample
@@ -89,12 +91,21 @@ class Chosen:
         return isinstance(self.estimator, DM | SequentialDM)
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """What it needs of a sample beside rewards and propensities, where it says so."""
+        return tuple(getattr(self.estimator, "needs", ()))
+
+    @property
+    def is_of_choices(self) -> bool:
+        """Whether it needs something of each choice, so that a slate is not one action of two."""
+        return isinstance(self.estimator, MRDR | MIPS | SNMIPSOfMarginals)
+
+    @property
     def needs_model(self) -> bool:
         """Whether it needs a model of rewards or returns."""
-        needs = getattr(self.estimator, "needs", ())
         if isinstance(self.estimator, Tuned):
             return self.estimator.make in _MODELLED
-        return isinstance(self.estimator, _MODELLED) or "v_hat" in needs
+        return isinstance(self.estimator, _MODELLED) or "v_hat" in self.needs
 
 
 def kind_of(sample: Sample) -> Kind:

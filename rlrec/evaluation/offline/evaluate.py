@@ -11,8 +11,10 @@ from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
 from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
 from rlrec.evaluation.offline.bandit_sample import BanditSample
-from rlrec.evaluation.offline.estimator_menu import Chosen, Kind, Sample, choose, kind_of
+from rlrec.evaluation.offline.estimator_menu import Chosen, Sample, choose, kind_of
+from rlrec.evaluation.offline.further_columns import FurtherColumns, Learning
 from rlrec.evaluation.offline.intervals import METHODS, confidence_interval, stretched_interval
+from rlrec.evaluation.offline.judged_log import JudgedLog, as_logging_policy, with_logging_policy
 from rlrec.evaluation.offline.log_samples import (
     LoggedRows,
     ModelValues,
@@ -54,6 +56,7 @@ from rlrec.evaluation.offline.verdict import (
     summed,
     weight_sums,
 )
+from rlrec.policy import SlatePolicy
 
 _ROUNDS = ("ips", "snips")
 _SLATES = ("rips", "snrips")
@@ -70,6 +73,8 @@ def evaluate_offline(
     reward_model: Any = None,
     features: Features | None = None,
     logging: EstimatedLogging | None = None,
+    logging_policy: Any = None,
+    learning: Learning | None = None,
     discount: float = 1.0,
     confidence: float = 0.95,
     n_replicates: int = 1000,
@@ -98,6 +103,12 @@ def evaluate_offline(
             one; by default ridge. For sessions it models returns, by fitted Q evaluation.
         features: What models see; by default `SlateFeatures`.
         logging: Propensities from `estimate_logging_policy`, for a log without.
+        logging_policy: The SlatePolicy (or model of stable-baselines3) that wrote the log, as it
+            drew, with any random slates mixed in. For estimators that need its probabilities
+            of what was not logged too (iips, pi, lips, mrdr and their like; see the table in
+            `docs/architecture.md`). Checked against the log's propensities; stands in for them
+            where the log has none.
+        learning: How probabilities of slots, weights of states and of embeddings are found.
         discount: Weight of the reward one step ahead, above 0 and at most 1.
         confidence: Of the intervals, in (0, 1).
         n_replicates: Bootstrap replicates, 2 or more.
@@ -112,8 +123,10 @@ def evaluate_offline(
         catalogue: The items, where observations or models need them; by default that of `users`.
 
     Raises:
-        PropensityError: An estimator needs propensities that the log lacks, or they are wrong.
-        UnknownNameError, ConfigError: An estimator is unknown or does not fit the log.
+        PropensityError: An estimator needs propensities that the log lacks, or they are wrong, or
+            not those of `logging_policy`.
+        UnknownNameError, ConfigError: An estimator is unknown or does not fit the log, or needs
+            something that was not given.
 
     Stability: experimental.
     """
@@ -122,14 +135,12 @@ def evaluate_offline(
         raise DataError(
             f"the estimated propensities are of {logging.n_rows} rows, the log has {log.n_rows}"
         )
-    if logging is None:
-        rows = read_rows(log)
-    else:
-        rows = read_rows(log, logging.log_joint, logging.given_prefix)
+    observer = Observer(log, catalogue, users)
+    writer = None if logging_policy is None else as_logging_policy(logging_policy)
+    rows = _rows(log, logging, writer, observer)
     chosen = choose(_wanted(estimators, rows, reward_model), rows.is_sessions)
     if rows.log_joint is None and not all(each.is_direct for each in chosen):
         check_propensities(log)
-    observer = Observer(log, catalogue, users)
     judged = {
         name: as_judged(policy, name, rows.slates) for name, policy in as_policies(policies).items()
     }
@@ -139,10 +150,21 @@ def evaluate_offline(
         models = model_values(
             log, rows, judged, observer, reward_model or "ridge", features, discount, seed
         )
+    judged_log = JudgedLog(
+        log=log,
+        rows=rows,
+        policies=judged,
+        log_probs=columns,
+        observer=observer,
+        logging_policy=writer,
+        reward_model=reward_model or "ridge",
+        features=features,
+        discount=discount,
+        seed=seed,
+    )
+    further = FurtherColumns(judged_log, chosen, learning or Learning())
     kinds = {each.kind for each in chosen}
-    samples = {
-        name: _samples(kinds, rows, columns[name], models[name], discount) for name in judged
-    }
+    samples = {name: _samples(kinds, judged_log, name, models[name], further) for name in judged}
     supports = {name: _support(rows, columns[name]) for name in judged}
     return _results(
         samples,
@@ -162,6 +184,7 @@ def evaluate_offline(
         seen_range=_seen_range(rows.rewards, int(rows.steps.max()) + 1, discount),
         contribution_range=contribution_range,
         caveats=() if logging is None else (logging.caveat,),
+        notes=further.notes,
     )
 
 
@@ -195,7 +218,9 @@ def evaluate_samples(
     """
     if not samples or not all(samples.values()):
         raise ConfigError("samples must hold at least one sample for each policy")
-    by_kind = {name: {kind_of(each): each for each in some} for name, some in samples.items()}
+    by_kind: dict[str, dict[str, Sample]] = {
+        name: {kind_of(each): each for each in some} for name, some in samples.items()
+    }
     is_sessions = any("sessions" in some for some in by_kind.values())
     first = next(iter(samples.values()))[0]
     values = _unit_values_of(first)
@@ -235,20 +260,42 @@ def _wanted(estimators: Iterable[Any] | None, rows: LoggedRows, reward_model: An
     return names if reward_model is None else names + list(_WITH_MODEL)
 
 
+def _rows(
+    log: InteractionLog,
+    logging: EstimatedLogging | None,
+    writer: SlatePolicy | None,
+    observer: Observer,
+) -> LoggedRows:
+    if logging is not None and writer is not None:
+        raise ConfigError(
+            "logging (estimated propensities) and logging_policy (the policy itself) exclude each "
+            "other; give the policy where you have it"
+        )
+    if logging is not None:
+        return read_rows(log, logging.log_joint, logging.given_prefix)
+    rows = read_rows(log)
+    return rows if writer is None else with_logging_policy(log, rows, writer, observer)
+
+
 def _samples(
     kinds: Iterable[str],
-    rows: LoggedRows,
-    log_probs: Floats,
+    judged: JudgedLog,
+    name: str,
     model: ModelValues | None,
-    discount: float,
-) -> dict[Kind, Sample]:
-    found: dict[Kind, Sample] = {}
+    further: FurtherColumns,
+) -> dict[str, Sample]:
+    rows, log_probs = judged.rows, judged.log_probs[name]
+    found: dict[str, Sample] = {}
     if "rounds" in kinds:
         found["rounds"] = bandit_sample(rows, log_probs, model)
+        choices = further.choices(name)
+        if choices is not None:
+            found["choices"] = choices
     if "slates" in kinds:
-        found["slates"] = slate_sample(rows, log_probs)
+        found["slates"] = further.slates(slate_sample(rows, log_probs), name)
     if "sessions" in kinds:
-        found["sessions"] = session_sample(rows, log_probs, model, discount)
+        sessions = session_sample(rows, log_probs, model, judged.discount)
+        found["sessions"] = further.sessions(sessions, name)
     return found
 
 
@@ -262,7 +309,7 @@ def _support(rows: LoggedRows, log_probs: Floats) -> Support:
     )
 
 
-def _support_of(samples: Mapping[Kind, Sample], users: Ints) -> Support:
+def _support_of(samples: Mapping[str, Sample], users: Ints) -> Support:
     n_users = int(users.max()) + 1
     for sample in samples.values():
         if isinstance(sample, SessionSample) and sample.propensities is not None:
@@ -303,7 +350,7 @@ def _seen_range_of(sample: Sample, values: Floats) -> tuple[float, float]:
 
 
 def _results(
-    samples: Mapping[str, Mapping[Kind, Sample]],
+    samples: Mapping[str, Mapping[str, Sample]],
     chosen: list[Chosen],
     *,
     users: Ints,
@@ -321,6 +368,7 @@ def _results(
     seen_range: tuple[float, float],
     contribution_range: tuple[float, float] | None,
     caveats: tuple[str, ...],
+    notes: tuple[str, ...] = (),
 ) -> OfflineResults:
     if interval not in METHODS:
         raise UnknownNameError(
@@ -346,15 +394,13 @@ def _results(
         value_range=(lowest, highest),
         range_origin="seen in the log" if value_range is None else "given",
         logged_value=float(values.mean()),
-        caveats=caveats,
+        caveats=caveats + notes,
     )
     resamples = Resamples(users, len(values), n_replicates, seed)
     estimates, replicates = [], {}
     for name, of_policy in samples.items():
         for each in chosen:
-            if each.kind not in of_policy:
-                raise ConfigError(f"policy {name!r} has no sample of {each.kind} for {each.name!r}")
-            terms: Terms = each.estimator.terms(of_policy[each.kind])
+            terms: Terms = each.estimator.terms(_sample_for(each, name, of_policy))
             drawn = resamples.of(terms)
             replicates[name, each.name] = drawn
             diagnostics = NO_WEIGHTS
@@ -383,6 +429,14 @@ def _results(
                 )
             )
     return OfflineResults(estimates=tuple(estimates), facts=facts, replicates=replicates)
+
+
+def _sample_for(each: Chosen, policy: str, samples: Mapping[str, Sample]) -> Sample:
+    if each.is_of_choices and "choices" in samples:
+        return samples["choices"]
+    if each.kind not in samples:
+        raise ConfigError(f"policy {policy!r} has no sample of {each.kind} for {each.name!r}")
+    return samples[each.kind]
 
 
 def _with_caveats(verdict: Verdict, diagnostics: Diagnostics, caveats: tuple[str, ...]) -> Verdict:

@@ -1,6 +1,7 @@
 """Importance weights on an abstraction of slates: groups that matter instead of single slates."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -150,6 +151,8 @@ def learned_abstraction_weights(
 @dataclass(frozen=True, kw_only=True)
 class LatentIPS:
     """Weights on groups of slates, from the sample's `abstraction_weights`; see `lips`."""
+
+    needs: ClassVar[tuple[str, ...]] = ("abstraction_weights",)
 
     self_normalised: bool = False
     """Divide by the mean weight."""

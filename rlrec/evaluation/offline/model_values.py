@@ -102,7 +102,7 @@ def _step_features(
         numbers = np.arange(first, first + part.n_rows)
         first += part.n_rows
         logged.append(_at_step(describe(observations, part.column("slate")), steps, last_step))
-        shown, probs = _options(
+        shown, probs = shown_instead(
             policy, name, observations, numbers, observer, log.metadata.slate_size, draws, number
         )
         if is_linear:
@@ -126,7 +126,7 @@ def _step_features(
     )
 
 
-def _options(
+def shown_instead(
     policy: Judged,
     name: str,
     observations: Observations,

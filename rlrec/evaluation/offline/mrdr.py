@@ -97,6 +97,7 @@ class MRDR:
     """Penalty on squared coefficients, above 0, on the scale of the mean criterion a round."""
 
     name: ClassVar[str] = "mrdr"
+    needs: ClassVar[tuple[str, ...]] = ("features",)
 
     def __post_init__(self) -> None:
         if not self.ridge > 0:

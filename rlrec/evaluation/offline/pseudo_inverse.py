@@ -211,6 +211,11 @@ class PseudoInverse:
     sample's `pseudo_inverse_weights` are used."""
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """What a sample must hold beside rewards."""
+        return ("slot_probabilities",) if self.factorised else ("pseudo_inverse_weights",)
+
+    @property
     def name(self) -> str:
         """Name in tables."""
         return "wpi" if self.self_normalised else "pi"

@@ -10,7 +10,7 @@ probability are told apart by name, since each is plausible in the place of anot
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -205,6 +205,8 @@ class JointIPS:
 class IndependentIPS:
     """Importance weights of slots; assumes that a slot's reward depends on its item alone."""
 
+    needs: ClassVar[tuple[str, ...]] = ("slot_probabilities",)
+
     self_normalised: bool = False
     """Divide each slot's weights by their mean."""
 
@@ -240,6 +242,8 @@ class RewardInteractionIPS:
 @dataclass(frozen=True, kw_only=True)
 class CascadeDR:
     """Weights of prefixes corrected by a reward model; see `cascade_dr`."""
+
+    needs: ClassVar[tuple[str, ...]] = ("q_hat",)
 
     @property
     def name(self) -> str:

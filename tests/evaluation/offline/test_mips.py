@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from rlrec.errors import ConfigError, DataError
+from rlrec.evaluation.offline.bandit import IPS
 from rlrec.evaluation.offline.bandit_sample import BanditSample
-from rlrec.evaluation.offline.mips import MIPS, SNMIPSOfMarginals, embedding_weights
+from rlrec.evaluation.offline.mips import (
+    MIPS,
+    SNMIPSOfMarginals,
+    embedding_weights,
+    regressed_embedding_weights,
+)
 
 N_ACTIONS, N_CATEGORIES, N_DIMENSIONS = 30, 3, 3
 
@@ -103,3 +109,61 @@ def test_settings_out_of_range_are_refused() -> None:
         MIPS(delta=1.0)
     with pytest.raises(ConfigError, match="is 4, but embeddings have 3"):
         MIPS(fewest_dimensions=4).terms(embedded(10, 6, 0))
+
+
+def learned(sample: BanditSample) -> BanditSample:
+    """Return the sample with embedding weights that were learned, and no probabilities."""
+    assert sample.embeddings is not None
+    weights = regressed_embedding_weights(
+        sample.weights, sample.embeddings, np.zeros((sample.n_rounds, 0))
+    )
+    return BanditSample(
+        rewards=sample.rewards,
+        propensities=sample.propensities,
+        target_probs=sample.target_probs,
+        embedding_weights=weights,
+    )
+
+
+def test_regressed_weights_tend_to_the_ratios_of_joint_probabilities() -> None:
+    sample = embedded(40_000, 5, 0)
+    exact = embedding_weights(sample, range(N_DIMENSIONS))
+    found = learned(sample).embedding_weights
+    assert found is not None
+    # 27 combinations of at least some hundred rounds: weights of actions vary 20 times as much
+    assert np.mean((found - exact) ** 2) < 0.05 * np.mean((sample.weights - exact) ** 2)
+    assert found.mean() == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("seed", [6, 7, 8])
+def test_learned_weights_meet_the_truth_with_less_spread_than_ips(seed: int) -> None:
+    sample = embedded(20_000, seed, 1)
+    assert sample.target_distribution is not None
+    assert sample.embedding_probs is not None
+    per_action = (sample.embedding_probs[:, :, 1] * np.arange(N_CATEGORIES)).sum(axis=1)
+    truth = float(sample.target_distribution[0] @ per_action)
+    mips, plain = MIPS().terms(learned(sample)), IPS().terms(sample)
+    error = mips.influences().std() / np.sqrt(sample.n_rounds)
+    # n = 20,000, 5 standard errors and half a percent for what the regression misses
+    assert abs(mips.value - truth) < 5 * error + 0.005
+    assert mips.influences().std() < 0.8 * plain.influences().std()
+
+
+def test_learned_weights_leave_no_dimensions_to_search() -> None:
+    with pytest.raises(ConfigError, match="learned embedding_weights"):
+        MIPS(fewest_dimensions=1).terms(learned(embedded(300, 9, 0)))
+    with pytest.raises(DataError, match="embedding_weights must be 0 or more"):
+        BanditSample(
+            rewards=np.ones(2),
+            propensities=np.ones(2),
+            target_probs=np.ones(2),
+            embedding_weights=np.array([1.0, -0.1]),
+        )
+
+
+def test_many_combinations_of_categories_share_entries() -> None:
+    rng = np.random.default_rng(10)
+    embeddings = rng.integers(30, size=(4_000, 2))  # 900 combinations
+    weights = embeddings[:, 0] / embeddings[:, 0].mean()
+    found = regressed_embedding_weights(weights, embeddings, np.zeros((4_000, 0)))
+    np.testing.assert_allclose(found, weights, atol=0.15)
