@@ -10,6 +10,7 @@ from rlrec.arrays import Floats, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
 from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
+from rlrec.evaluation.offline.balance import propensity_doubt
 from rlrec.evaluation.offline.bandit_sample import BanditSample
 from rlrec.evaluation.offline.estimator_menu import Chosen, Sample, choose, kind_of
 from rlrec.evaluation.offline.further_columns import FurtherColumns, Learning
@@ -50,11 +51,13 @@ from rlrec.evaluation.offline.verdict import (
     Thresholds,
     Verdict,
     diagnose,
+    doubted,
     judge,
     judge_interval,
     share_without_support,
     summed,
     weight_sums,
+    widened,
 )
 from rlrec.policy import SlatePolicy
 
@@ -184,6 +187,7 @@ def evaluate_offline(
         seen_range=_seen_range(rows.rewards, int(rows.steps.max()) + 1, discount),
         contribution_range=contribution_range,
         caveats=() if logging is None else (logging.caveat,),
+        doubt=_doubt(log, rows, observer.n_choices) if logging is None else "",
         notes=further.notes,
     )
 
@@ -299,6 +303,15 @@ def _samples(
     return found
 
 
+def _doubt(log: InteractionLog, rows: LoggedRows, n_choices: int) -> str:
+    """Return how the logged propensities of first slots disagree with what was shown."""
+    if rows.given_prefix is None:
+        return ""
+    seen = [log.column(key) for key in ("context", "user") if log.has(key)]
+    observed = np.concatenate(seen, axis=1) if seen else None
+    return propensity_doubt(rows.slates[:, 0], rows.given_prefix[:, 0], n_choices, observed)
+
+
 def _support(rows: LoggedRows, log_probs: Floats) -> Support:
     ratios = row_ratios(rows, log_probs)
     if ratios is None:
@@ -368,6 +381,7 @@ def _results(
     seen_range: tuple[float, float],
     contribution_range: tuple[float, float] | None,
     caveats: tuple[str, ...],
+    doubt: str = "",
     notes: tuple[str, ...] = (),
 ) -> OfflineResults:
     if interval not in METHODS:
@@ -407,6 +421,8 @@ def _results(
             if terms.weights is not None:
                 diagnostics = diagnose(weight_sums(terms.weights, users))
             verdict = judge(diagnostics, supports[name], n_users, thresholds, terms.value)
+            if terms.weights is not None:
+                verdict = doubted(verdict, doubt)
             if interval == "bootstrap":
                 lower, upper = stretched_interval(drawn, confidence)
             else:
@@ -414,6 +430,8 @@ def _results(
                     terms, interval, confidence, users=users, value_range=contribution_range
                 )
             verdict = judge_interval(verdict, lower, upper)
+            missing = max(diagnostics.missing, supports[name].missing)
+            lower, upper = widened((lower, upper), missing, terms.value, (lowest, highest))
             if verdict.word == UNSUPPORTED:
                 lower, upper = lowest, highest
             estimates.append(

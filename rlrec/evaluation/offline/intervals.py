@@ -98,19 +98,9 @@ def bootstrap_interval(terms: Terms, resamples: Resamples, confidence: float = 0
 
 
 def stretched_interval(replicates: Replicates, confidence: float = 0.95) -> Interval:
-    """Return the percentile interval, stretched where few clusters decide its width.
-
-    Percentiles take the spread of replicates for the true one. It is itself estimated, under heavy
-    weights from few clusters, so both ends move off the estimate by the ratio of a quantile of t,
-    with `effective_clusters` - 1 degrees of freedom (1 at least), to that of the normal. Where many
-    clusters count about the same, that is hardly more than 1.
-    """
-    tail = _tail(confidence)
-    lower, upper = percentile_interval(replicates.values, confidence)
-    freedom = max(replicates.effective_clusters - 1.0, 1.0)
-    stretch = float(stats.t.isf(tail, freedom) / stats.norm.isf(tail))
-    value = replicates.value
-    return Interval(value - stretch * (value - lower), value + stretch * (upper - value))
+    """Return the percentile interval of `Replicates.stretched`."""
+    _tail(confidence)
+    return percentile_interval(replicates.stretched(confidence), confidence)
 
 
 def percentile_interval(replicates: Floats, confidence: float = 0.95) -> Interval:

@@ -95,8 +95,9 @@ class OfflineResults:
         """Return one row a pair of policies and estimator, on the same replicates.
 
         Columns: `policy`, `other`, `estimator`; `difference` of their values with its interval
-        `lower`, `upper`; `probability_better`, the share of replicates in which the first is ahead
-        (ties count half); `verdict`. Where either is unsupported, so is the difference: the
+        `lower`, `upper`, from the bootstrap whatever the intervals of the estimates are;
+        `probability_better`, the share of replicates in which the first is ahead (ties count half);
+        `verdict`. Where either is unsupported, so is the difference: the
         interval is the widest possible, and the probability nan.
 
         Raises:
@@ -179,7 +180,7 @@ class OfflineResults:
             raise ConfigError("differences need the replicates, which results from JSON lack")
         replicates = self.replicates[pair[0]].minus(self.replicates[pair[1]])
         lower, upper = stretched_interval(replicates, self.facts.confidence)
-        drawn = replicates.values
+        drawn = replicates.stretched(self.facts.confidence)
         return named | {
             "difference": difference,
             "lower": lower,

@@ -3,6 +3,7 @@
 from typing import NamedTuple, Self
 
 import numpy as np
+from scipy import stats
 
 from rlrec.arrays import Floats, Ints
 from rlrec.errors import ConfigError, DataError
@@ -39,6 +40,23 @@ class Replicates(NamedTuple):
         squares = self.influences**2
         total = float(squares.sum())
         return total**2 / float((squares**2).sum()) if total > 0 else float(len(squares))
+
+    def stretched(self, confidence: float = 0.95) -> Floats:
+        """Return the replicates moved off the estimate, where few clusters decide their spread.
+
+        Replicates show the spread of the log for the true one. Under heavy weights it comes from
+        few clusters, and is itself uncertain, so distances from the estimate grow by the ratio of a
+        quantile of Student's t, with `effective_clusters` - 1 degrees of freedom (1 at least), to
+        that of the normal. Where many clusters count about the same, that is hardly more than 1.
+
+        Args:
+            confidence: At which the two quantiles are compared, in (0, 1).
+        """
+        tail = 0.5 - confidence / 2.0
+        freedom = max(self.effective_clusters - 1.0, 1.0)
+        stretch = float(stats.t.isf(tail, freedom) / stats.norm.isf(tail))
+        moved: Floats = self.value + stretch * (self.values - self.value)
+        return moved
 
 
 class Resamples:

@@ -55,7 +55,7 @@ class Ranking:
     values: Floats
     """Shape (P,). Estimates, falling."""
     replicates: Floats
-    """Shape (R, P). The estimates in each bootstrap replicate."""
+    """Shape (R, P). The estimates in each bootstrap replicate, stretched."""
     unranked: Mapping[str, str]
     """Policies without a supported estimate, and why."""
 
@@ -138,7 +138,9 @@ def rank_policies(results: OfflineResults, estimator: str) -> Ranking:
     estimates = [each for each in results.estimates if each.estimator == estimator]
     if any((each.policy, estimator) not in results.replicates for each in estimates):
         raise ConfigError("a ranking needs the replicates, which results from JSON lack")
-    drawn = {each.policy: results.replicates[each.policy, estimator].values for each in estimates}
+    drawn = {
+        each.policy: results.replicates[each.policy, estimator].stretched() for each in estimates
+    }
     unranked = {}
     for each in estimates:
         if each.verdict.word == UNSUPPORTED:

@@ -72,7 +72,12 @@ def possible_range(
         highest: The same.
         longest: Steps of the longest session; the shortest is taken to have one.
         discount: Weight of the reward one step ahead.
+
+    Returns:
+        Both; infinite where all rewards are equal, which tells nothing of what they may be.
     """
+    if lowest == highest:
+        return -np.inf, np.inf
     total = float(np.sum(discount ** np.arange(longest, dtype=np.float64)))
     low = lowest * (total if lowest < 0 else 1.0)
     return low, highest * (total if highest > 0 else 1.0)

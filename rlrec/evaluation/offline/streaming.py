@@ -37,6 +37,7 @@ from rlrec.evaluation.offline.verdict import (
     judge_interval,
     share_without_support,
     summed,
+    widened,
 )
 from rlrec.policy import SlatePolicy
 
@@ -141,6 +142,8 @@ def stream_offline(
             verdict = judge(diagnostics, support, n_users, thresholds, terms.value)
             lower, upper = stretched_interval(drawn, confidence)
             verdict = judge_interval(verdict, lower, upper)
+            missing = max(diagnostics.missing, support.missing)
+            lower, upper = widened((lower, upper), missing, terms.value, facts.value_range)
             if verdict.word == UNSUPPORTED:
                 lower, upper = facts.value_range
             estimates.append(

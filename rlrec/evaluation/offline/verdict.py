@@ -28,9 +28,11 @@ class Thresholds:
     weight_gap: float = 0.02
     """A mean weight no further off 1 than this passes in any case, 0 or more."""
     unsupported_share: float = 0.05
-    """Most of the target policy's mass that may lie where the log has none, 0 to 1."""
+    """Most of the target policy's mass that may lie where the log has none, 0 to 1. What is less
+    widens intervals by what it could be worth."""
     n_users: int = 30
-    """Fewest users in the log, 1 or more: they are what is resampled."""
+    """Fewest users in the log, 1 or more: they are what is resampled. Users of very different
+    weight count for fewer, (sum of weights)^2 / (sum of squares)."""
 
     def __post_init__(self) -> None:
         rules = {
@@ -70,6 +72,16 @@ class Diagnostics:
     """1 in expectation wherever the log has support."""
     mean_weight_error: float
     """Its standard error over users."""
+    effective_users: float
+    """(sum of the users' weights)^2 / (sum of squares): equal users they are worth."""
+
+    @property
+    def missing(self) -> float:
+        """Most of the policy's mass that the log plausibly lacks, 0 to 1.
+
+        The mean weight is 1 less that mass. 0 where it is within two standard errors of 1.
+        """
+        return _at_most(1.0 - self.mean_weight, self.mean_weight_error)
 
 
 NO_WEIGHTS = Diagnostics(
@@ -77,6 +89,7 @@ NO_WEIGHTS = Diagnostics(
     largest_weight=math.nan,
     mean_weight=math.nan,
     mean_weight_error=math.nan,
+    effective_users=math.nan,
 )
 
 
@@ -88,6 +101,11 @@ class Support:
     """Of its mass, 0 to 1; nan where unknown."""
     error: float
     """Standard error of the share; 0 where it is known exactly."""
+
+    @property
+    def missing(self) -> float:
+        """Most that the share plausibly is; 0 where it is within two standard errors of 0."""
+        return _at_most(self.share, self.error)
 
 
 UNKNOWN_SUPPORT = Support(share=math.nan, error=math.nan)
@@ -127,6 +145,7 @@ def diagnose(sums: WeightSums) -> Diagnostics:
         largest_weight=sums.largest,
         mean_weight=total / n_units,
         mean_weight_error=error if math.isfinite(mean) else math.nan,
+        effective_users=_worth(sums.weights) if total > 0 else float(n_users),
     )
 
 
@@ -181,6 +200,11 @@ def judge(
         )
     if n_users < thresholds.n_users:
         reasons.append(f"the log has {n_users} users, fewer than {thresholds.n_users}")
+    elif diagnostics.effective_users < thresholds.n_users:
+        reasons.append(
+            f"the weights of the {n_users} users are worth {diagnostics.effective_users:.3g} equal "
+            f"ones, fewer than {thresholds.n_users}"
+        )
     if not math.isfinite(value):
         reasons.append("no estimate can be computed")
     if reasons:
@@ -188,6 +212,14 @@ def judge(
     if math.isnan(diagnostics.mean_weight):
         return Verdict(word=MODEL_ONLY, reason="the interval leaves out the model's own error")
     return Verdict(word=SUPPORTED, reason="")
+
+
+def doubted(verdict: Verdict, doubt: str) -> Verdict:
+    """Return the verdict on an estimate that there is a doubt about; "" for none."""
+    if not doubt:
+        return verdict
+    earlier = (verdict.reason,) if verdict.word == UNSUPPORTED else ()
+    return Verdict(word=UNSUPPORTED, reason="; ".join([*earlier, doubt]))
 
 
 def judge_interval(verdict: Verdict, lower: float, upper: float) -> Verdict:
@@ -208,6 +240,13 @@ def _doubts(diagnostics: Diagnostics, thresholds: Thresholds) -> list[str]:
     if worth < needed:
         doubts.append(f"the effective sample size is {worth:.3g}, below {needed:g}")
     off, error = abs(diagnostics.mean_weight - 1.0), diagnostics.mean_weight_error
+    if 1.0 - diagnostics.mean_weight - 2 * error > thresholds.unsupported_share:
+        doubts.append(
+            f"the mean weight is {diagnostics.mean_weight:.3g}, so the log lacks more than "
+            f"{thresholds.unsupported_share:.0%} of what the policy does, or its propensities are "
+            f"wrong"
+        )
+        return doubts
     # A mean without spread that is not 1 (no logged action has any weight) is off beyond doubt.
     if off > thresholds.weight_gap and not off <= thresholds.weight_errors * error:
         doubts.append(
@@ -215,6 +254,34 @@ def _doubts(diagnostics: Diagnostics, thresholds: Thresholds) -> list[str]:
             f"{thresholds.weight_errors:g} standard errors ({error:.2g}) off 1"
         )
     return doubts
+
+
+def widened(
+    interval: tuple[float, float], missing: float, value: float, possible: tuple[float, float]
+) -> tuple[float, float]:
+    """Return an interval that also holds what the log lacks, within what is possible.
+
+    Args:
+        interval: Of what the log has.
+        missing: Mass of the policy that the log lacks, 0 to 1.
+        value: The estimate, which stays inside.
+        possible: Lowest and highest value of a unit.
+    """
+    reach = missing * (possible[1] - possible[0]) if missing else 0.0
+    lower, upper = max(interval[0] - reach, possible[0]), min(interval[1] + reach, possible[1])
+    if math.isnan(interval[0] + interval[1]):
+        return interval
+    return min(lower, value), max(upper, value)
+
+
+def _at_most(share: float, error: float) -> float:
+    slack = 2.0 * error if math.isfinite(error) else 0.0
+    return min(share + slack, 1.0) if share > slack else 0.0
+
+
+def _worth(weights: Floats) -> float:
+    """Return (sum)^2 / (sum of squares) of weights, not all 0."""
+    return float(weights.sum()) ** 2 / float((weights**2).sum())
 
 
 def summed(groups: Ints, values: Floats, n_groups: int) -> Floats:

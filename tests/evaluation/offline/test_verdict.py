@@ -18,10 +18,12 @@ from rlrec.evaluation.offline.verdict import (
     Verdict,
     clustered_mean,
     diagnose,
+    doubted,
     judge,
     judge_interval,
     share_without_support,
     weight_sums,
+    widened,
 )
 
 KNOWN = Support(share=0.0, error=0.0)
@@ -128,3 +130,42 @@ def test_without_an_interval_nothing_is_supported() -> None:
     assert "no interval" in judge_interval(fine, math.nan, math.nan).reason
     assert "no resample gives another value" in judge_interval(fine, 0.0, 0.0).reason
     assert judge_interval(fine, 0.0, 0.0).word == UNSUPPORTED
+
+
+def test_missing_mass_widens_an_interval_by_what_it_may_be_worth() -> None:
+    rng = np.random.default_rng(0)
+    weights = np.where(rng.random(4_000) < 0.5, 1.96, 0.0)  # 2 % of the policy is not in the log
+    short = diagnosed(np.full(4_000, 0.98))
+    assert short.missing == pytest.approx(0.02, abs=1e-9)
+    assert diagnosed(weights).missing == 0.0  # within two standard errors: 2 % could be chance
+    assert Support(share=0.03, error=0.001).missing == pytest.approx(0.032)
+    assert Support(share=0.03, error=0.02).missing == 0.0
+    assert widened((0.4, 0.6), 0.02, 0.5, (0.0, 2.0)) == pytest.approx((0.36, 0.64))
+    assert widened((0.4, 0.6), 0.0, 0.5, (-math.inf, math.inf)) == (0.4, 0.6)
+
+
+def test_an_interval_stays_within_what_is_possible_but_for_the_estimate() -> None:
+    assert widened((-0.3, 0.7), 0.0, 0.2, (0.0, 1.0)) == (0.0, 0.7)
+    assert widened((0.8, 1.3), 0.0, 1.1, (0.0, 1.0)) == (0.8, 1.1)
+    assert all(math.isnan(end) for end in widened((math.nan, math.nan), 0.1, 0.5, (0.0, 1.0)))
+
+
+def test_users_of_very_different_weight_are_few() -> None:
+    users = np.append(np.zeros(2_000, np.int64), np.arange(1, 40))
+    diagnostics = diagnose(weight_sums(np.ones(len(users)), users))
+    assert diagnostics.effective_users == pytest.approx(2_039**2 / (2_000**2 + 39))
+    verdict = judge(diagnostics, KNOWN, 40, Thresholds(), 0.5)
+    assert "weights of the 40 users are worth 1.04 equal ones, fewer than 30" in verdict.reason
+
+
+def test_sessions_that_lack_what_each_step_lacks_a_little_of_are_not_supported() -> None:
+    diagnostics = diagnosed(np.full(300, 0.98**10))
+    verdict = judge(diagnostics, Support(share=0.02, error=0.001), 300, Thresholds(), 0.5)
+    assert "the log lacks more than 5% of what the policy does" in verdict.reason
+
+
+def test_a_doubt_makes_an_estimate_unsupported() -> None:
+    fine = Verdict(word=SUPPORTED, reason="")
+    assert doubted(fine, "") == fine
+    assert doubted(fine, "odd") == Verdict(word=UNSUPPORTED, reason="odd")
+    assert doubted(Verdict(word=UNSUPPORTED, reason="few"), "odd").reason == "few; odd"
