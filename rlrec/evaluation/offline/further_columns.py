@@ -87,7 +87,7 @@ class FurtherColumns:
         judged, how = self._judged, self._learning.weights
         columns: dict[str, Any] = {}
         if "state_weights" in self._users:
-            columns["state_weights"] = state_weights(judged, sample, how)
+            columns["state_weights"] = state_weights(judged, name, sample, how)
         if "state_action_weights" in self._users:
             columns["state_action_weights"] = state_action_weights(judged, name, sample, how)
         return replace(sample, **columns) if columns else sample
