@@ -96,6 +96,12 @@ class Chosen:
         return tuple(getattr(self.estimator, "needs", ()))
 
     @property
+    def needs_slots(self) -> bool:
+        """Whether it needs rewards and propensities of slots, not of the slate alone."""
+        of_whole = JointIPS | PseudoInverse | LatentIPS
+        return self.kind == "slates" and not isinstance(self.estimator, of_whole)
+
+    @property
     def is_of_choices(self) -> bool:
         """Whether it needs something of each choice, so that a slate is not one action of two."""
         return isinstance(self.estimator, MRDR | MIPS | SNMIPSOfMarginals)

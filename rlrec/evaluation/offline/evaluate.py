@@ -292,7 +292,8 @@ def _samples(
         if choices is not None:
             found["choices"] = choices
     if "slates" in kinds:
-        found["slates"] = further.slates(slate_sample(rows, log_probs), name)
+        whole = slate_sample(rows, log_probs, further.needs_slots)
+        found["slates"] = further.slates(whole, name)
     if "sessions" in kinds:
         sessions = session_sample(rows, log_probs, model, judged.discount)
         found["sessions"] = further.sessions(sessions, name)

@@ -166,6 +166,21 @@ def test_the_logging_policy_stands_in_for_propensities() -> None:
     np.testing.assert_allclose(stated.table()["value"], known.table()["value"], rtol=1e-6)
 
 
+def test_whole_slates_need_no_rewards_of_slots() -> None:
+    log = slates(500, seed=13)
+    columns = log.columns()
+    columns["reward"] = columns["reward"] ** 2
+    del columns["propensity_given_prefix"]
+    log = InteractionLog.from_columns(columns, log.metadata)
+    names = ["pi", "lips", "sips", "snsips"]
+    values = evaluate_offline(LOGGING, log, estimators=names, logging_policy=LOGGING).table()
+    np.testing.assert_allclose(values["value"], columns["reward"].mean(), rtol=1e-6)
+    evaluate_offline(LOGGING, log, estimators=["sips"])  # the joint propensity is enough
+    for name in ("rips", "iips", "cascade_dr"):
+        with pytest.raises(DataError, match="no response channel sums to the reward"):
+            evaluate_offline(LOGGING, log, estimators=[name], logging_policy=LOGGING)
+
+
 def test_another_policy_than_that_of_the_log_is_refused() -> None:
     with pytest.raises(PropensityError, match=r"policy that wrote the log.*the first is row 0"):
         evaluate_offline(
