@@ -1,4 +1,7 @@
-"""All estimators by name, and what each is an estimate of: rounds, slates or sessions."""
+"""All estimators by name, and what each is an estimate of: rounds, slates or sessions.
+
+`docs/architecture.md` has the table of names with what each needs beyond propensities.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

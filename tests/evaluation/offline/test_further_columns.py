@@ -1,5 +1,7 @@
 """All estimators by name in the one call, on logs whose truth is known."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -353,3 +355,17 @@ def test_every_name_answers_or_says_what_to_give(visits: Any, bandit: Any) -> No
 def test_bad_settings_are_refused(make: Any, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         make()
+
+
+def test_the_model_of_slots_narrows_what_prefix_weights_leave() -> None:
+    results = evaluate_offline(TARGET, slates(4_000, seed=14), estimators=["rips", "cascade_dr"])
+    widths = {each.estimator: each.upper - each.lower for each in results.estimates}
+    assert widths["cascade_dr"] < 0.8 * widths["rips"]
+
+
+def test_the_table_of_the_docs_has_every_name() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.split("## Offline evaluation")[1].split("| name |")[1].split("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+    listed = {name.split("=")[0] for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+    assert listed == {*known_names(is_sessions=False), *known_names(is_sessions=True)}
