@@ -270,7 +270,7 @@ def test_embeddings_that_are_no_function_of_the_choice_have_learned_weights(band
 
 
 def test_embeddings_must_be_given_where_there_is_no_catalogue(bandit: Any) -> None:
-    with pytest.raises(ConfigError, match=r"give embeddings=Embeddings\(of_choices\)"):
+    with pytest.raises(ConfigError, match=r"give learning=Learning\(embeddings=Embeddings"):
         evaluate_offline(bandit.target, bandit.log(100), estimators=["mips"])
 
 
