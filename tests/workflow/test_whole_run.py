@@ -153,3 +153,16 @@ def test_resuming_with_another_configuration_is_refused(tiny: Path, undisturbed:
         refused = RUNNER.invoke(app, ["run", *words, "--resume", str(output)])
         assert refused.exit_code == 2
         assert "made with another configuration (seed: 1 before, 2 now)" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_run_names_the_logging_policy_of_its_own_log(undisturbed: Path) -> None:
+    log = str(undisturbed / "stages" / "log" / "log")
+    words = ["ope", "--log", log, "--policy", "random", "--estimator", "sntis"]
+    words += ["--logging-policy", str(undisturbed)]
+    done = RUNNER.invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert "sntis" in done.stdout
+    twice = RUNNER.invoke(app, [*words, "--logging-random-share", "0.1"])
+    assert twice.exit_code != 0
+    assert "knows its own share" in " ".join(twice.output.split())

@@ -40,23 +40,27 @@ def propensity_doubt(
     items = np.argsort(-counts, kind="stable")[:_MOST_ITEMS]
     items = items[counts[items] >= _LEAST_ROWS]
     limit = float(stats.norm.isf(_CHANCE / (len(parts) + len(items))))
-    for where, rows in parts:
-        mean, error = _mean(inverse[rows] / n_choices)
-        if _is_above(mean, error, limit):
-            return (
-                f"the propensities do not fit the log: they are too low by a factor of "
-                f"{mean:.3g} on average{where} ({(mean - 1) / error:.0f} standard errors)"
-            )
+    told = [(where, *_mean(inverse[rows] / n_choices)) for where, rows in parts]
+    found = [
+        (
+            (mean - 1.0) / error,
+            f"they are too low by a factor of {mean:.3g} on average{where}",
+        )
+        for where, mean, error in told
+        if _is_above(mean, error, limit)
+    ]
     sums = np.bincount(choices, inverse, n_choices)[items] / len(choices)
     squares = np.bincount(choices, inverse**2, n_choices)[items] / len(choices)
-    for item, mean, square in zip(items.tolist(), sums.tolist(), squares.tolist(), strict=True):
-        error = float(np.sqrt(max(square - mean**2, 0.0) / len(choices)))
-        if _is_above(mean, error, limit):
-            return (
-                f"the propensities do not fit the log: item {item} was shown {mean:.3g} times as "
-                f"often as they say ({(mean - 1) / error:.0f} standard errors)"
-            )
-    return ""
+    errors = np.sqrt(np.maximum(squares - sums**2, 0.0) / len(choices))
+    found += [
+        ((mean - 1.0) / error, f"item {item} was shown {mean:.3g} times as often as they say")
+        for item, mean, error in zip(items.tolist(), sums, errors, strict=True)
+        if _is_above(mean, error, limit)
+    ]
+    if not found:
+        return ""
+    errors_off, worst = max(found)
+    return f"the propensities do not fit the log: {worst} ({errors_off:.0f} standard errors)"
 
 
 def _is_above(mean: float, error: float, limit: float) -> bool:

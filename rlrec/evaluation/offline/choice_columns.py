@@ -151,8 +151,8 @@ def _shown_embeddings(judged: JudgedLog, embeddings: Embeddings | None) -> Ints:
     if catalogue is None:
         raise ConfigError(
             "mips needs categories that stand for choices, and there is no catalogue whose topics "
-            "could be taken; give embeddings=Embeddings(of_choices) with the categories of each "
-            "choice, or Embeddings(of_rows=...) with those of what was shown"
+            "could be taken; give learning=Learning(embeddings=Embeddings(of_choices)) with the "
+            "categories of each choice, or Embeddings(of_rows=...) with those of what was shown"
         )
     topics: Ints = catalogue.topics[items].astype(np.int64)
     return topics

@@ -1,4 +1,7 @@
-"""All estimators by name, and what each is an estimate of: rounds, slates or sessions."""
+"""All estimators by name, and what each is an estimate of: rounds, slates or sessions.
+
+`docs/architecture.md` has the table of names with what each needs beyond propensities.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -94,6 +97,12 @@ class Chosen:
     def needs(self) -> tuple[str, ...]:
         """What it needs of a sample beside rewards and propensities, where it says so."""
         return tuple(getattr(self.estimator, "needs", ()))
+
+    @property
+    def needs_slots(self) -> bool:
+        """Whether it needs rewards and propensities of slots, not of the slate alone."""
+        of_whole = JointIPS | PseudoInverse | LatentIPS
+        return self.kind == "slates" and not isinstance(self.estimator, of_whole)
 
     @property
     def is_of_choices(self) -> bool:

@@ -1,6 +1,5 @@
 """One call from policies and a log to estimates that say whether the log supports them."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,12 +8,12 @@ import numpy as np
 from rlrec.arrays import Floats, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
-from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
+from rlrec.errors import ConfigError, DataError
 from rlrec.evaluation.offline.balance import propensity_doubt
 from rlrec.evaluation.offline.bandit_sample import BanditSample
-from rlrec.evaluation.offline.estimator_menu import Chosen, Sample, choose, kind_of
+from rlrec.evaluation.offline.estimating import results_of
+from rlrec.evaluation.offline.estimator_menu import Sample, choose, kind_of
 from rlrec.evaluation.offline.further_columns import FurtherColumns, Learning
-from rlrec.evaluation.offline.intervals import METHODS, confidence_interval, stretched_interval
 from rlrec.evaluation.offline.judged_log import JudgedLog, as_logging_policy, with_logging_policy
 from rlrec.evaluation.offline.log_samples import (
     LoggedRows,
@@ -29,9 +28,8 @@ from rlrec.evaluation.offline.log_samples import (
 )
 from rlrec.evaluation.offline.logging_policy import EstimatedLogging
 from rlrec.evaluation.offline.model_values import model_values
-from rlrec.evaluation.offline.offline_results import OfflineEstimate, OfflineFacts, OfflineResults
+from rlrec.evaluation.offline.offline_results import OfflineResults
 from rlrec.evaluation.offline.policy_probabilities import as_judged, as_policies
-from rlrec.evaluation.offline.resampling import Resamples
 from rlrec.evaluation.offline.reward_features import Features
 from rlrec.evaluation.offline.session_rows import (
     check_discount,
@@ -40,24 +38,13 @@ from rlrec.evaluation.offline.session_rows import (
 )
 from rlrec.evaluation.offline.session_sample import SessionSample
 from rlrec.evaluation.offline.slate import SlateSample
-from rlrec.evaluation.offline.terms import Terms
 from rlrec.evaluation.offline.user_blocks import Observer
 from rlrec.evaluation.offline.verdict import (
-    NO_WEIGHTS,
     UNKNOWN_SUPPORT,
-    UNSUPPORTED,
-    Diagnostics,
     Support,
     Thresholds,
-    Verdict,
-    diagnose,
-    doubted,
-    judge,
-    judge_interval,
     share_without_support,
     summed,
-    weight_sums,
-    widened,
 )
 from rlrec.policy import SlatePolicy
 
@@ -169,7 +156,7 @@ def evaluate_offline(
     kinds = {each.kind for each in chosen}
     samples = {name: _samples(kinds, judged_log, name, models[name], further) for name in judged}
     supports = {name: _support(rows, columns[name]) for name in judged}
-    return _results(
+    return results_of(
         samples,
         chosen,
         users=rows.unit_users,
@@ -231,7 +218,7 @@ def evaluate_samples(
     if users is None:
         users = np.arange(len(values))
     numbers = np.unique(users, return_inverse=True)[1].astype(np.int64)
-    return _results(
+    return results_of(
         by_kind,
         choose(estimators, is_sessions),
         users=numbers,
@@ -296,7 +283,8 @@ def _samples(
         if choices is not None:
             found["choices"] = choices
     if "slates" in kinds:
-        found["slates"] = further.slates(slate_sample(rows, log_probs), name)
+        whole = slate_sample(rows, log_probs, further.needs_slots)
+        found["slates"] = further.slates(whole, name)
     if "sessions" in kinds:
         sessions = session_sample(rows, log_probs, model, judged.discount)
         found["sessions"] = further.sessions(sessions, name)
@@ -360,106 +348,3 @@ def _seen_range_of(sample: Sample, values: Floats) -> tuple[float, float]:
     if isinstance(sample, SessionSample):
         return _seen_range(sample.rewards, sample.n_steps, sample.discount)
     return _seen_range(values, 1, 1.0)
-
-
-def _results(
-    samples: Mapping[str, Mapping[str, Sample]],
-    chosen: list[Chosen],
-    *,
-    users: Ints,
-    supports: Mapping[str, Support],
-    values: Floats,
-    log_name: str,
-    n_rows: int,
-    interval: str,
-    discount: float,
-    confidence: float,
-    n_replicates: int,
-    seed: int,
-    thresholds: Thresholds,
-    value_range: tuple[float, float] | None,
-    seen_range: tuple[float, float],
-    contribution_range: tuple[float, float] | None,
-    caveats: tuple[str, ...],
-    doubt: str = "",
-    notes: tuple[str, ...] = (),
-) -> OfflineResults:
-    if interval not in METHODS:
-        raise UnknownNameError(
-            f"no interval is called {interval!r}.{nearest_hint(interval, METHODS)}"
-        )
-    if not 0 < confidence < 1:
-        raise ConfigError(f"confidence must lie between 0 and 1, got {confidence!r}")
-    lowest, highest = value_range or seen_range
-    if not lowest <= highest:
-        raise ConfigError(f"value_range must rise from low to high, got {value_range!r}")
-    n_users = int(users.max()) + 1
-    facts = OfflineFacts(
-        log=log_name,
-        unit="sessions" if any(each.kind == "sessions" for each in chosen) else "rounds",
-        n_rows=n_rows,
-        n_units=len(values),
-        n_users=n_users,
-        interval=interval,
-        confidence=confidence,
-        discount=discount,
-        n_replicates=n_replicates,
-        seed=seed,
-        value_range=(lowest, highest),
-        range_origin="seen in the log" if value_range is None else "given",
-        logged_value=float(values.mean()),
-        caveats=caveats + notes,
-    )
-    resamples = Resamples(users, len(values), n_replicates, seed)
-    estimates, replicates = [], {}
-    for name, of_policy in samples.items():
-        for each in chosen:
-            terms: Terms = each.estimator.terms(_sample_for(each, name, of_policy))
-            drawn = resamples.of(terms)
-            replicates[name, each.name] = drawn
-            diagnostics = NO_WEIGHTS
-            if terms.weights is not None:
-                diagnostics = diagnose(weight_sums(terms.weights, users))
-            verdict = judge(diagnostics, supports[name], n_users, thresholds, terms.value)
-            if terms.weights is not None:
-                verdict = doubted(verdict, doubt)
-            if interval == "bootstrap":
-                lower, upper = stretched_interval(drawn, confidence)
-            else:
-                lower, upper = confidence_interval(
-                    terms, interval, confidence, users=users, value_range=contribution_range
-                )
-            verdict = judge_interval(verdict, lower, upper)
-            missing = max(diagnostics.missing, supports[name].missing)
-            lower, upper = widened((lower, upper), missing, terms.value, (lowest, highest))
-            if verdict.word == UNSUPPORTED:
-                lower, upper = lowest, highest
-            estimates.append(
-                OfflineEstimate(
-                    policy=name,
-                    estimator=each.name,
-                    value=terms.value,
-                    lower=lower,
-                    upper=upper,
-                    diagnostics=diagnostics,
-                    unsupported_share=supports[name].share,
-                    verdict=_with_caveats(verdict, diagnostics, caveats),
-                )
-            )
-    return OfflineResults(estimates=tuple(estimates), facts=facts, replicates=replicates)
-
-
-def _sample_for(each: Chosen, policy: str, samples: Mapping[str, Sample]) -> Sample:
-    if each.is_of_choices and "choices" in samples:
-        return samples["choices"]
-    if each.kind not in samples:
-        raise ConfigError(f"policy {policy!r} has no sample of {each.kind} for {each.name!r}")
-    return samples[each.kind]
-
-
-def _with_caveats(verdict: Verdict, diagnostics: Diagnostics, caveats: tuple[str, ...]) -> Verdict:
-    """Add what a weighted estimate rests on to its reason."""
-    if not caveats or math.isnan(diagnostics.mean_weight):
-        return verdict
-    reason = "; ".join(part for part in (verdict.reason, *caveats) if part)
-    return Verdict(word=verdict.word, reason=reason)

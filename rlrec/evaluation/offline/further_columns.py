@@ -3,7 +3,7 @@
 The table in `docs/architecture.md` says which estimator needs what.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,10 +48,12 @@ class FurtherColumns:
         learning: How.
     """
 
-    def __init__(self, judged: JudgedLog, chosen: Iterable[Chosen], learning: Learning) -> None:
+    def __init__(self, judged: JudgedLog, chosen: Sequence[Chosen], learning: Learning) -> None:
         self._judged, self._learning = judged, learning
         self._users: dict[str, str] = {}
         """The first estimator that needs a column, by column."""
+        self.needs_slots = any(each.needs_slots for each in chosen)
+        """Whether samples of slates need rewards and propensities of slots."""
         for each in chosen:
             for need in each.needs:
                 self._users.setdefault(need, each.name)
@@ -87,7 +89,7 @@ class FurtherColumns:
         judged, how = self._judged, self._learning.weights
         columns: dict[str, Any] = {}
         if "state_weights" in self._users:
-            columns["state_weights"] = state_weights(judged, sample, how)
+            columns["state_weights"] = state_weights(judged, name, sample, how)
         if "state_action_weights" in self._users:
             columns["state_action_weights"] = state_action_weights(judged, name, sample, how)
         return replace(sample, **columns) if columns else sample

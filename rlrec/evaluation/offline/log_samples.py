@@ -176,29 +176,42 @@ def bandit_sample(rows: LoggedRows, log_probs: Floats, model: ModelValues | None
     )
 
 
-def slate_sample(rows: LoggedRows, log_probs: Floats) -> SlateSample:
-    """Return slates with the probabilities of their prefixes.
+def slate_sample(rows: LoggedRows, log_probs: Floats, needs_slots: bool = True) -> SlateSample:
+    """Return slates with the probabilities of their prefixes, or of the whole where it must do.
+
+    Args:
+        rows: Of the log.
+        log_probs: Shape (n_rows, K). Of the policy.
+        needs_slots: Whether rewards of slots and probabilities of prefixes are needed.
 
     Raises:
-        DataError: No response channel sums to the reward, so the reward of a slot is not known.
+        DataError: No response channel sums to the reward, so the reward of a slot is not known; or
+            the probabilities of prefixes are not.
     """
-    if rows.slot_rewards is None:
+    if needs_slots and rows.slot_rewards is None:
         raise DataError(
-            "estimators of slates need the reward of each slot, and no response channel sums to "
-            "the reward of its row; use estimators of whole slates (ips, snips, dr)"
+            "estimators of slots need the reward of each slot, and no response channel sums to "
+            "the reward of its row; use estimators of whole slates (ips, snips, dr, pi, lips)"
+        )
+    if needs_slots and rows.given_prefix is None:
+        raise DataError(
+            "estimators of slots need the column propensity_given_prefix, which the log lacks; "
+            "give the policy that wrote it as `logging_policy`, or use estimators of whole slates "
+            "(ips, snips, dr)"
         )
     if rows.given_prefix is None:
-        raise DataError(
-            "estimators of slates need the column propensity_given_prefix, which the log lacks; "
-            "use estimators of whole slates (ips, snips, dr)"
-        )
-    propensities = np.cumprod(rows.given_prefix, axis=1).astype(np.float64)
+        propensities, target = _joint(rows, log_probs)
+        probabilities = {"joint_propensities": propensities, "joint_target_probs": target}
+    else:
+        probabilities = {
+            "prefix_propensities": np.cumprod(rows.given_prefix, axis=1).astype(np.float64),
+            "prefix_target_probs": np.exp(np.cumsum(log_probs, axis=1)),
+        }
     return SlateSample(
         rewards=rows.slot_rewards,
         slate_rewards=rows.rewards,
-        prefix_propensities=propensities,
-        prefix_target_probs=np.exp(np.cumsum(log_probs, axis=1)),
         actions=rows.slates,
+        **probabilities,
     )
 
 

@@ -141,8 +141,9 @@ def shown_instead(
     if isinstance(policy, TargetProbabilities):
         if policy.of_choices is None:
             raise ConfigError(
-                f"policy {name!r}: models of the return need the probabilities of all choices (an "
-                f"array (n_rows, A), for slates of one), or a SlatePolicy"
+                f"policy {name!r}: models of the return and weights of states need the "
+                f"probabilities of all choices (an array (n_rows, A), for slates of one), or a "
+                f"SlatePolicy"
             )
         probs = policy.of_choices[rows]
         return [np.full((n, 1), a, np.int64) for a in range(probs.shape[1])], probs

@@ -14,17 +14,17 @@ import numpy as np
 
 from rlrec.arrays import Floats, Ints
 from rlrec.errors import ConfigError
-from rlrec.evaluation.offline.fitted_q import with_constant
+from rlrec.evaluation.offline.fitted_q import session_folds, with_constant
 from rlrec.evaluation.offline.judged_log import JudgedLog
 from rlrec.evaluation.offline.log_samples import ValueDraws
 from rlrec.evaluation.offline.marginal_weights import (
-    minimax_state_weights,
     minimax_weights,
     regressed_state_weights,
     regressed_weights,
 )
 from rlrec.evaluation.offline.model_values import shown_instead
 from rlrec.evaluation.offline.reward_features import situation
+from rlrec.evaluation.offline.reward_models import RidgeModel, fit_folds, predict_folds
 from rlrec.evaluation.offline.session_sample import SessionSample
 from rlrec.evaluation.offline.step_features import StepFeatures
 
@@ -40,8 +40,9 @@ class WeightLearning:
     """How weights of states are learned, always from other users than they weigh."""
 
     method: Method = "minimax"
-    """`minimax` balances the weighted log against what the target would reach; `regression`
-    regresses the product of ratios so far on the features (by ridge), and varies more."""
+    """`minimax` balances the weighted log against what the target would reach; weights of states
+    are then means over what is shown. `regression` regresses the product of ratios so far on the
+    features (by ridge), varies more, and needs no policy that can be asked for other slates."""
     penalty: float = 1e-3
     """Of minimax, 0 or more: pulls weights towards 1."""
     n_folds: int = 3
@@ -58,9 +59,9 @@ class WeightLearning:
 
 
 def state_weights(
-    judged: JudgedLog, sample: SessionSample, learning: WeightLearning | None = None
+    judged: JudgedLog, name: str, sample: SessionSample, learning: WeightLearning | None = None
 ) -> Floats:
-    """Return `state_weights` (N,) of the policy that a sample is of."""
+    """Return `state_weights` (N,) of one policy."""
     learning = learning or WeightLearning()
     rows = judged.rows
     seen = [situation(block.observations, len(block.rows)) for block in judged.blocks()]
@@ -68,15 +69,13 @@ def state_weights(
     users, n_folds = rows.unit_users, min(learning.n_folds, rows.n_users)
     if learning.method == "regression":
         return regressed_state_weights(sample, states, users, n_folds=n_folds, seed=judged.seed)
-    return minimax_state_weights(
-        sample,
-        states,
-        users=users,
-        penalty=learning.penalty,
-        n_folds=n_folds,
-        cut="end",
-        seed=judged.seed,
-    )
+    # The mean over what is shown of weights with what is shown. Balancing states alone would take
+    # the next state as logged times its ratio, whose noise all sessions then share: no interval
+    # knows of it (measured: 87 % of nominal 95 % intervals held the truth).
+    shown = state_action_weights(judged, name, sample, learning)
+    folds = session_folds(sample, users, n_folds, judged.seed)[sample.sessions]
+    fitted = fit_folds(RidgeModel(), states, shown, folds, n_folds, sample.discounts)
+    return predict_folds(fitted, states, folds)
 
 
 def state_action_weights(

@@ -87,12 +87,17 @@ class SlotColumns:
         )
 
     def _of(self, policy: SlatePolicy) -> SlotProbabilities:
-        n_choices = self._judged.observer.n_choices
+        judged = self._judged
         parts = [
             slot_probabilities(
-                policy, block.observations, block.slates, n_choices, self._draws, block.number
+                policy,
+                block.observations,
+                block.slates,
+                judged.observer.n_choices,
+                self._draws,
+                seed=(judged.seed, block.number),
             )
-            for block in self._judged.blocks()
+            for block in judged.blocks()
         ]
         return SlotProbabilities(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 

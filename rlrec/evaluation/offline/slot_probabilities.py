@@ -22,6 +22,7 @@ and the same, so are the draws, and ratios are exactly 1.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,7 +48,6 @@ class SlotDraws:
     """Slates drawn from a policy in each row, 2 or more."""
     most_slates: int = 120
     """Slates that a row may have to be enumerated instead, 0 or more; 0 always draws."""
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.n_draws < 2 or self.most_slates < 0:
@@ -79,7 +79,7 @@ def slot_probabilities(
     slates: Ints,
     n_choices: int,
     draws: SlotDraws | None = None,
-    part: int = 0,
+    seed: Sequence[int] = (0,),
 ) -> SlotProbabilities:
     """Return the probability of each slot's item to stand there under a policy.
 
@@ -89,11 +89,10 @@ def slot_probabilities(
         slates: Shape (B, K).
         n_choices: Items, or candidates, to choose from.
         draws: How, where it is not exact at once.
-        part: Number of this batch within a log; batches of other numbers have other draws.
+        seed: Of the draws; the same for two policies whose ratio is wanted.
     """
-    draws = draws or SlotDraws()
-    rng = np.random.default_rng((draws.seed, part))
-    return _of(policy, observations, slates, n_choices, draws, rng)
+    rng = np.random.default_rng(tuple(seed))
+    return _of(policy, observations, slates, n_choices, draws or SlotDraws(), rng)
 
 
 def fills_slots_independently(policy: SlatePolicy) -> bool:

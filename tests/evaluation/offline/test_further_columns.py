@@ -1,5 +1,7 @@
 """All estimators by name in the one call, on logs whose truth is known."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -166,6 +168,21 @@ def test_the_logging_policy_stands_in_for_propensities() -> None:
     np.testing.assert_allclose(stated.table()["value"], known.table()["value"], rtol=1e-6)
 
 
+def test_whole_slates_need_no_rewards_of_slots() -> None:
+    log = slates(500, seed=13)
+    columns = log.columns()
+    columns["reward"] = columns["reward"] ** 2
+    del columns["propensity_given_prefix"]
+    log = InteractionLog.from_columns(columns, log.metadata)
+    names = ["pi", "lips", "sips", "snsips"]
+    values = evaluate_offline(LOGGING, log, estimators=names, logging_policy=LOGGING).table()
+    np.testing.assert_allclose(values["value"], columns["reward"].mean(), rtol=1e-6)
+    evaluate_offline(LOGGING, log, estimators=["sips"])  # the joint propensity is enough
+    for name in ("rips", "iips", "cascade_dr"):
+        with pytest.raises(DataError, match="no response channel sums to the reward"):
+            evaluate_offline(LOGGING, log, estimators=[name], logging_policy=LOGGING)
+
+
 def test_another_policy_than_that_of_the_log_is_refused() -> None:
     with pytest.raises(PropensityError, match=r"policy that wrote the log.*the first is row 0"):
         evaluate_offline(
@@ -253,7 +270,7 @@ def test_embeddings_that_are_no_function_of_the_choice_have_learned_weights(band
 
 
 def test_embeddings_must_be_given_where_there_is_no_catalogue(bandit: Any) -> None:
-    with pytest.raises(ConfigError, match=r"give embeddings=Embeddings\(of_choices\)"):
+    with pytest.raises(ConfigError, match=r"give learning=Learning\(embeddings=Embeddings"):
         evaluate_offline(bandit.target, bandit.log(100), estimators=["mips"])
 
 
@@ -338,3 +355,17 @@ def test_every_name_answers_or_says_what_to_give(visits: Any, bandit: Any) -> No
 def test_bad_settings_are_refused(make: Any, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         make()
+
+
+def test_the_model_of_slots_narrows_what_prefix_weights_leave() -> None:
+    results = evaluate_offline(TARGET, slates(4_000, seed=14), estimators=["rips", "cascade_dr"])
+    widths = {each.estimator: each.upper - each.lower for each in results.estimates}
+    assert widths["cascade_dr"] < 0.8 * widths["rips"]
+
+
+def test_the_table_of_the_docs_has_every_name() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.split("## Offline evaluation")[1].split("| name |")[1].split("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+    listed = {name.split("=")[0] for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+    assert listed == {*known_names(is_sessions=False), *known_names(is_sessions=True)}

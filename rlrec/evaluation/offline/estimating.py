@@ -1,0 +1,152 @@
+"""Estimates with intervals and verdicts, from samples of one log."""
+
+import math
+from collections.abc import Mapping
+
+from rlrec.arrays import Floats, Ints
+from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
+from rlrec.evaluation.offline.estimator_menu import Chosen, Sample
+from rlrec.evaluation.offline.intervals import METHODS, confidence_interval, stretched_interval
+from rlrec.evaluation.offline.offline_results import OfflineEstimate, OfflineFacts, OfflineResults
+from rlrec.evaluation.offline.resampling import Resamples
+from rlrec.evaluation.offline.terms import Terms
+from rlrec.evaluation.offline.verdict import (
+    NO_WEIGHTS,
+    UNSUPPORTED,
+    Diagnostics,
+    Support,
+    Thresholds,
+    Verdict,
+    diagnose,
+    doubted,
+    judge,
+    judge_interval,
+    weight_sums,
+    widened,
+)
+
+
+def results_of(
+    samples: Mapping[str, Mapping[str, Sample]],
+    chosen: list[Chosen],
+    *,
+    users: Ints,
+    supports: Mapping[str, Support],
+    values: Floats,
+    log_name: str,
+    n_rows: int,
+    interval: str,
+    discount: float,
+    confidence: float,
+    n_replicates: int,
+    seed: int,
+    thresholds: Thresholds,
+    value_range: tuple[float, float] | None,
+    seen_range: tuple[float, float],
+    contribution_range: tuple[float, float] | None,
+    caveats: tuple[str, ...],
+    doubt: str = "",
+    notes: tuple[str, ...] = (),
+) -> OfflineResults:
+    """Return the estimates of samples, by policy and kind, on shared resamples.
+
+    Args:
+        samples: By policy, then by kind; rounds that tell of each choice are of the kind "choices".
+        chosen: The estimators.
+        users: Shape (n_units,). Of each unit, numbered from 0.
+        supports: By policy.
+        values: Shape (n_units,). What each unit earned in the log.
+        log_name: For the facts.
+        n_rows: Of the log.
+        interval: One of `METHODS`.
+        discount: Weight of the reward one step ahead.
+        confidence: Of the intervals, in (0, 1).
+        n_replicates: Bootstrap replicates.
+        seed: Of the resamples.
+        thresholds: What makes an estimate supported.
+        value_range: Of a unit, where given.
+        seen_range: What the log allows, where it is not.
+        contribution_range: Least and most that a unit can add to an estimate.
+        caveats: What every weighted estimate rests on.
+        doubt: What makes every weighted estimate unsupported; "" for nothing.
+        notes: What the results must say beside.
+    """
+    if interval not in METHODS:
+        raise UnknownNameError(
+            f"no interval is called {interval!r}.{nearest_hint(interval, METHODS)}"
+        )
+    if not 0 < confidence < 1:
+        raise ConfigError(f"confidence must lie between 0 and 1, got {confidence!r}")
+    lowest, highest = value_range or seen_range
+    if not lowest <= highest:
+        raise ConfigError(f"value_range must rise from low to high, got {value_range!r}")
+    n_users = int(users.max()) + 1
+    facts = OfflineFacts(
+        log=log_name,
+        unit="sessions" if any(each.kind == "sessions" for each in chosen) else "rounds",
+        n_rows=n_rows,
+        n_units=len(values),
+        n_users=n_users,
+        interval=interval,
+        confidence=confidence,
+        discount=discount,
+        n_replicates=n_replicates,
+        seed=seed,
+        value_range=(lowest, highest),
+        range_origin="seen in the log" if value_range is None else "given",
+        logged_value=float(values.mean()),
+        caveats=caveats + notes,
+    )
+    resamples = Resamples(users, len(values), n_replicates, seed)
+    estimates, replicates = [], {}
+    for name, of_policy in samples.items():
+        for each in chosen:
+            terms: Terms = each.estimator.terms(_sample_for(each, name, of_policy))
+            drawn = resamples.of(terms)
+            replicates[name, each.name] = drawn
+            diagnostics = NO_WEIGHTS
+            if terms.weights is not None:
+                diagnostics = diagnose(weight_sums(terms.weights, users))
+            verdict = judge(diagnostics, supports[name], n_users, thresholds, terms.value)
+            if terms.weights is not None:
+                verdict = doubted(verdict, doubt)
+            if interval == "bootstrap":
+                lower, upper = stretched_interval(drawn, confidence)
+            else:
+                lower, upper = confidence_interval(
+                    terms, interval, confidence, users=users, value_range=contribution_range
+                )
+            verdict = judge_interval(verdict, lower, upper)
+            missing = max(diagnostics.missing, supports[name].missing)
+            lower, upper = widened((lower, upper), missing, terms.value, (lowest, highest))
+            if verdict.word == UNSUPPORTED:
+                lower, upper = lowest, highest
+            estimates.append(
+                OfflineEstimate(
+                    policy=name,
+                    estimator=each.name,
+                    value=terms.value,
+                    lower=lower,
+                    upper=upper,
+                    diagnostics=diagnostics,
+                    unsupported_share=supports[name].share,
+                    verdict=_with_caveats(verdict, diagnostics, caveats),
+                )
+            )
+    return OfflineResults(estimates=tuple(estimates), facts=facts, replicates=replicates)
+
+
+def _sample_for(each: Chosen, policy: str, samples: Mapping[str, Sample]) -> Sample:
+    if each.is_of_choices and "choices" in samples:
+        return samples["choices"]
+    if each.kind not in samples:
+        raise ConfigError(f"policy {policy!r} has no sample of {each.kind} for {each.name!r}")
+    return samples[each.kind]
+
+
+def _with_caveats(verdict: Verdict, diagnostics: Diagnostics, caveats: tuple[str, ...]) -> Verdict:
+    """Add what a weighted estimate rests on to its reason."""
+    if not caveats or math.isnan(diagnostics.mean_weight):
+        return verdict
+    reason = "; ".join(part for part in (verdict.reason, *caveats) if part)
+    return Verdict(word=verdict.word, reason=reason)
