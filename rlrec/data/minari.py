@@ -65,7 +65,7 @@ def to_minari(
     observations of T + 1 rows to actions of T rows, which shifts all later episodes; or lose the
     last transition of truncated episodes. Judge policies on the log itself.
 
-    The log is loaded whole. The format is HDF5, of which an episode takes some kilobytes: for
+    The log is loaded whole. The format is HDF5, where an episode takes tens of kilobytes: for
     millions of short visits keep the log's own format.
 
     Args:
