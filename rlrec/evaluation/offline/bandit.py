@@ -4,9 +4,10 @@ With w = (target probability) / (propensity) of the logged action, V the value o
 under a reward model q and e = reward - q(logged action), every estimator is a mean, or a ratio of
 means, of terms of w, V and e. The functions take such arrays; the classes take a `BanditSample`.
 
-What `Terms.weights` holds is min(w, weight used): the part of each importance weight that an
-estimator keeps. Its mean is the share of the target policy's mass that the log still answers for;
-where it is clearly below 1, the rest is bias (or left to the reward model).
+What `Terms.weights` holds, for estimators without a reward model, is min(w, weight used): the part
+of each importance weight that is kept. Its mean is the share of the target policy's mass that the
+log still answers for; where it is clearly below 1, the rest is bias. Doubly robust estimators hold
+w itself: what they use less than w is not lost, the reward model answers for it.
 
 References:
     Horvitz and Thompson, 1952 (IPS). Swaminathan and Joachims, 2015 (SNIPS). Dudik, Langford and
@@ -105,11 +106,14 @@ def dr(
         model_values: Shape (n,). Value of the target policy under the reward model.
         residuals: Shape (n,). Rewards less what the model expected of the logged actions.
         weights: Shape (n,). Importance weights.
-        used: Shape (n,). What is made of them; by default nothing, which is unbiased.
+        used: Shape (n,). What is made of them; by default nothing, which is unbiased. Where
+            nothing is left of any, the model speaks alone, and the terms are those of `dm`.
     """
     if used is None:
         return one_term(model_values + residuals * weights, weights)
-    return one_term(model_values + residuals * used, np.minimum(weights, used))
+    if weights.any() and not used.any():
+        return dm(model_values)
+    return one_term(model_values + residuals * used, weights)
 
 
 def sndr(model_values: Floats, residuals: Floats, weights: Floats) -> Terms:
