@@ -1,6 +1,7 @@
 """Importance weights on an abstraction of slates: groups that matter instead of single slates."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -153,6 +154,8 @@ class LatentIPS:
 
     self_normalised: bool = False
     """Divide by the mean weight."""
+
+    own_support: ClassVar[bool] = True
 
     @property
     def name(self) -> str:

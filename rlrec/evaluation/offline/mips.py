@@ -46,6 +46,7 @@ class MIPS:
     """Chance of error in each width of that search, in (0, 1)."""
 
     name: ClassVar[str] = "mips"
+    own_support: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.fewest_dimensions is not None and self.fewest_dimensions < 1:
@@ -93,6 +94,7 @@ class SNMIPSOfMarginals:
     """
 
     name: ClassVar[str] = "snmips"
+    own_support: ClassVar[bool] = True
 
     def terms(self, sample: BanditSample) -> Terms:
         """Return the terms of the sample, a unit a round."""

@@ -24,6 +24,7 @@ from rlrec.evaluation.offline.bandit import (
     sub_gaussian,
 )
 from rlrec.evaluation.offline.bandit_menu import FIXED, GRIDS, TUNABLE, bandit_estimator
+from rlrec.evaluation.offline.bandit_sample import BanditSample
 from rlrec.evaluation.offline.evaluate import evaluate_samples
 from rlrec.evaluation.offline.mips import MIPS, SNMIPSOfMarginals
 from rlrec.evaluation.offline.mrdr import MRDR
@@ -133,6 +134,36 @@ def test_replay_warns_where_logging_was_not_uniform(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.WARNING):
         Replay().terms(Bandit(target=np.eye(3)[[1, 0]]).drawn(50, 0))
     assert "uniform logging" in caplog.text
+
+
+def test_replay_is_in_doubt_where_it_keeps_rounds_of_a_context_more_often() -> None:
+    # Clicks in the first context alone, where the target's action is logged with .9, else .1.
+    logging, target = np.array([[0.9, 0.1, 0.0], [0.9, 0.1, 0.0]]), np.eye(3)[[0, 1]]
+    clicks = np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    sample = Bandit(logging, target, clicks).drawn(20_000, 0)
+    terms = Replay().terms(sample)
+    share = 0.9 * CONTEXTS[0] / (0.9 * CONTEXTS[0] + 0.1 * CONTEXTS[1])
+    error = float(terms.influences().std()) / math.sqrt(20_000)
+    assert abs(terms.value - share) < 5 * error  # of the rounds kept,
+    assert terms.value - CONTEXTS[0] > 50 * error  # far from the truth,
+    assert terms.weights is not None
+    assert terms.weights.mean() == pytest.approx(1, abs=0.1)  # and no weight tells it
+    assert Replay().doubt(sample).endswith("with propensities from 0.1 to 0.9; use snips")
+
+
+@pytest.mark.parametrize(("spread", "is_in_doubt"), [(0.0009, False), (0.0011, True)])
+def test_replay_takes_nearly_equal_propensities_as_equal(spread: float, is_in_doubt: bool) -> None:
+    rng = np.random.default_rng(1)
+    actions, rewards = rng.integers(2, size=50), rng.random(50)
+    # Those of rounds it drops may be anything.
+    propensities = np.where(actions == 1, 0.2 * (1 + spread * np.arange(50) / 49), 0.7)
+    propensities[0], propensities[-1], actions[0], actions[-1] = 0.2, 0.2 * (1 + spread), 1, 1
+    sample = BanditSample(
+        rewards=rewards, propensities=propensities, target_probs=(actions == 1).astype(float)
+    )
+    assert bool(Replay().doubt(sample)) == is_in_doubt
+    nothing = BanditSample(rewards=rewards, propensities=propensities, target_probs=np.zeros(50))
+    assert Replay().doubt(nothing) == ""  # its weights say enough
 
 
 @pytest.mark.parametrize(
