@@ -4,9 +4,10 @@ With w = (target probability) / (propensity) of the logged action, V the value o
 under a reward model q and e = reward - q(logged action), every estimator is a mean, or a ratio of
 means, of terms of w, V and e. The functions take such arrays; the classes take a `BanditSample`.
 
-What `Terms.weights` holds is min(w, weight used): the part of each importance weight that an
-estimator keeps. Its mean is the share of the target policy's mass that the log still answers for;
-where it is clearly below 1, the rest is bias (or left to the reward model).
+What `Terms.weights` holds, for estimators without a reward model, is min(w, weight used): the part
+of each importance weight that is kept. Its mean is the share of the target policy's mass that the
+log still answers for; where it is clearly below 1, the rest is bias. Doubly robust estimators hold
+w itself: what they use less than w is not lost, the reward model answers for it.
 
 References:
     Horvitz and Thompson, 1952 (IPS). Swaminathan and Joachims, 2015 (SNIPS). Dudik, Langford and
@@ -29,6 +30,10 @@ from rlrec.evaluation.offline.terms import Terms, normalised, one_term
 
 _log = logging.getLogger(__name__)
 
+EVEN_LOGGING = 1e-3
+"""Relative difference of the propensities of matched rounds up to which replay calls them equal;
+it then errs by no more than that share of the range of rewards."""
+
 
 class BanditEstimator(Protocol):
     """Turns a sample into terms, from which value, intervals and doubts follow."""
@@ -41,6 +46,10 @@ class BanditEstimator(Protocol):
     def terms(self, sample: BanditSample) -> Terms:
         """Return the terms of the sample, a unit a round."""
         ...
+
+    # Two more that an estimator may have, and few do: `doubt(sample)` returns what makes its
+    # estimate unsupported whatever its weights, "" for nothing; `own_support` is True where its
+    # weights are not those of whole actions, so that these say nothing of its support.
 
 
 # Weights as used, (n,) to (n,).
@@ -105,11 +114,14 @@ def dr(
         model_values: Shape (n,). Value of the target policy under the reward model.
         residuals: Shape (n,). Rewards less what the model expected of the logged actions.
         weights: Shape (n,). Importance weights.
-        used: Shape (n,). What is made of them; by default nothing, which is unbiased.
+        used: Shape (n,). What is made of them; by default nothing, which is unbiased. Where
+            nothing is left of any, the model speaks alone, and the terms are those of `dm`.
     """
     if used is None:
         return one_term(model_values + residuals * weights, weights)
-    return one_term(model_values + residuals * used, np.minimum(weights, used))
+    if weights.any() and not used.any():
+        return dm(model_values)
+    return one_term(model_values + residuals * used, weights)
 
 
 def sndr(model_values: Floats, residuals: Floats, weights: Floats) -> Terms:
@@ -193,18 +205,32 @@ class SNDR:
 class Replay:
     """Mean reward of the rounds in which a target policy that does not draw chose alike.
 
-    Consistent where the logging policy chose uniformly; under another one it answers for the
-    rounds it kept, and that is logged as a warning. Needs `actions` and `target_actions`, or
-    target probabilities of 0 and 1.
+    Consistent where the logging policy took the target's action equally often in every context, as
+    a uniform one does. Under another one it answers for the rounds it kept: that is logged as a
+    warning, and a doubt that makes the estimate unsupported. Needs `actions` and `target_actions`,
+    or target probabilities of 0 and 1.
     """
 
     name: ClassVar[str] = "replay"
 
     def terms(self, sample: BanditSample) -> Terms:
         """Return the terms of the sample, a unit a round."""
-        if np.ptp(sample.propensities) > 1e-9:
-            _log.warning("replay supposes uniform logging; here propensities differ by round")
+        if doubt := self.doubt(sample):
+            _log.warning("%s", doubt)
         return replay(sample.rewards, _matches(sample), sample.weights)
+
+    def doubt(self, sample: BanditSample) -> str:
+        """Return that matched rounds were not equally likely to be kept, or "" where they were.
+
+        Equal means: the largest of their propensities is at most `EVEN_LOGGING` above the least.
+        """
+        kept = sample.propensities[_matches(sample)]
+        if not len(kept) or kept.max() <= kept.min() * (1 + EVEN_LOGGING):
+            return ""
+        return (
+            f"replay supposes uniform logging, and the rounds that it keeps were logged with "
+            f"propensities from {kept.min():.3g} to {kept.max():.3g}; use snips"
+        )
 
 
 def _matches(sample: BanditSample) -> Bools:

@@ -12,6 +12,7 @@ from rlrec.evaluation.offline.resampling import Resamples
 from rlrec.evaluation.offline.terms import Terms
 from rlrec.evaluation.offline.verdict import (
     NO_WEIGHTS,
+    UNKNOWN_SUPPORT,
     UNSUPPORTED,
     Diagnostics,
     Support,
@@ -101,15 +102,18 @@ def results_of(
     estimates, replicates = [], {}
     for name, of_policy in samples.items():
         for each in chosen:
-            terms: Terms = each.estimator.terms(_sample_for(each, name, of_policy))
+            sample = _sample_for(each, name, of_policy)
+            terms: Terms = each.estimator.terms(sample)
+            support = UNKNOWN_SUPPORT if each.own_support else supports[name]
             drawn = resamples.of(terms)
             replicates[name, each.name] = drawn
             diagnostics = NO_WEIGHTS
             if terms.weights is not None:
                 diagnostics = diagnose(weight_sums(terms.weights, users))
-            verdict = judge(diagnostics, supports[name], n_users, thresholds, terms.value)
+            verdict = judge(diagnostics, support, n_users, thresholds, terms.value)
             if terms.weights is not None:
                 verdict = doubted(verdict, doubt)
+            verdict = doubted(verdict, each.doubt(sample))
             if interval == "bootstrap":
                 lower, upper = stretched_interval(drawn, confidence)
             else:
@@ -117,7 +121,7 @@ def results_of(
                     terms, interval, confidence, users=users, value_range=contribution_range
                 )
             verdict = judge_interval(verdict, lower, upper)
-            missing = max(diagnostics.missing, supports[name].missing)
+            missing = max(diagnostics.missing, support.missing)
             lower, upper = widened((lower, upper), missing, terms.value, (lowest, highest))
             if verdict.word == UNSUPPORTED:
                 lower, upper = lowest, highest
@@ -129,7 +133,7 @@ def results_of(
                     lower=lower,
                     upper=upper,
                     diagnostics=diagnostics,
-                    unsupported_share=supports[name].share,
+                    unsupported_share=support.share,
                     verdict=_with_caveats(verdict, diagnostics, caveats),
                 )
             )

@@ -116,6 +116,16 @@ class Chosen:
             return self.estimator.make in _MODELLED
         return isinstance(self.estimator, _MODELLED) or "v_hat" in self.needs
 
+    @property
+    def own_support(self) -> bool:
+        """Whether it does without the weights of whole actions: these then say nothing of it."""
+        return bool(getattr(self.estimator, "own_support", False))
+
+    def doubt(self, sample: Sample) -> str:
+        """Return what makes its estimate unsupported whatever its weights; "" for nothing."""
+        find = getattr(self.estimator, "doubt", None)
+        return "" if find is None else str(find(sample))
+
 
 def kind_of(sample: Sample) -> Kind:
     """Return what a sample is of."""

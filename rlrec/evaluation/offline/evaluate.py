@@ -28,6 +28,7 @@ from rlrec.evaluation.offline.log_samples import (
 )
 from rlrec.evaluation.offline.logging_policy import EstimatedLogging
 from rlrec.evaluation.offline.model_values import model_values
+from rlrec.evaluation.offline.never_shown import share_never_shown
 from rlrec.evaluation.offline.offline_results import OfflineResults
 from rlrec.evaluation.offline.policy_probabilities import as_judged, as_policies
 from rlrec.evaluation.offline.reward_features import Features
@@ -155,7 +156,10 @@ def evaluate_offline(
     further = FurtherColumns(judged_log, chosen, learning or Learning())
     kinds = {each.kind for each in chosen}
     samples = {name: _samples(kinds, judged_log, name, models[name], further) for name in judged}
-    supports = {name: _support(rows, columns[name]) for name in judged}
+    if rows.log_joint is None:
+        supports: Mapping[str, Support] = share_never_shown(log, judged, observer)
+    else:
+        supports = {name: _support(rows, columns[name]) for name in judged}
     return results_of(
         samples,
         chosen,

@@ -157,6 +157,8 @@ class LatentIPS:
     self_normalised: bool = False
     """Divide by the mean weight."""
 
+    own_support: ClassVar[bool] = True
+
     @property
     def name(self) -> str:
         """Name in tables."""

@@ -60,6 +60,7 @@ class MIPS:
 
     name: ClassVar[str] = "mips"
     needs: ClassVar[tuple[str, ...]] = ("embeddings",)
+    own_support: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.fewest_dimensions is not None and self.fewest_dimensions < 1:
@@ -115,6 +116,7 @@ class SNMIPSOfMarginals:
 
     name: ClassVar[str] = "snmips"
     needs: ClassVar[tuple[str, ...]] = ("embeddings", "embedding_probs")
+    own_support: ClassVar[bool] = True
 
     def terms(self, sample: BanditSample) -> Terms:
         """Return the terms of the sample, a unit a round."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from rlrec.arrays import Floats, Ints, Observations
 from rlrec.errors import DataError
-from rlrec.evaluation.offline.slate import SlateSample
+from rlrec.evaluation.offline.slate import MOST_OUTSIDE, SlateSample, slots_without_support
 from rlrec.evaluation.offline.slate_probabilities import (
     MOST_SLATES,
     all_slates,
@@ -210,6 +210,8 @@ class PseudoInverse:
     """Logging filled slots independently: weights follow from those of slots. Otherwise the
     sample's `pseudo_inverse_weights` are used."""
 
+    own_support: ClassVar[bool] = True
+
     @property
     def needs(self) -> tuple[str, ...]:
         """What a sample must hold beside rewards."""
@@ -233,3 +235,17 @@ class PseudoInverse:
             )
         estimate = wpi if self.self_normalised else pi
         return estimate(sample.total_rewards(), weights)
+
+    def doubt(self, sample: SlateSample) -> str:
+        """Return that the log does not tell apart what the target shows; "" where it does.
+
+        Read from the sample's `unidentified`, or from the slots' weights for factorised logging.
+        """
+        if self.factorised:
+            return slots_without_support(sample.slot_weights())
+        if sample.unidentified is None or sample.unidentified.mean() <= MOST_OUTSIDE:
+            return ""
+        return (
+            f"{sample.unidentified.mean():.0%} of what the policy shows at its slots cannot be "
+            f"told from other items by the log, more than {MOST_OUTSIDE:.0%}"
+        )

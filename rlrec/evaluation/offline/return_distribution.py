@@ -1,14 +1,15 @@
 """The distribution of the return under a target policy: its CDF, quantiles and CVaR.
 
 The estimators leave terms for each point of a grid, the probability of a return at most there, so
-each point has intervals as any estimate has. Read from a raw CDF (it need neither rise nor end at
-1), a `ReturnDistribution` then answers for means, quantiles and tails.
+each point has intervals as any estimate has; they are made one by one, as they are read. Read from
+a raw CDF (it need neither rise nor end at 1), a `ReturnDistribution` then answers for means,
+quantiles and tails.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, overload
 
 import numpy as np
 
@@ -20,13 +21,43 @@ from rlrec.evaluation.offline.terms import Terms, normalised, one_term
 _ROUNDING = 1e-12  # relative: a return that should equal a point counts as at most it
 
 
+class PointTerms(Sequence[Terms]):
+    """The terms of each point of a CDF, made when they are asked for.
+
+    Terms of all points at once would hold points times sessions of numbers, which on
+    `return_points` grows with the square of the log. So go through them one by one.
+
+    Args:
+        make: Terms of a point by its number.
+        n_points: P.
+    """
+
+    def __init__(self, make: Callable[[int], Terms], n_points: int) -> None:
+        self._make, self._numbers = make, range(n_points)
+
+    def __len__(self) -> int:
+        """Return how many points there are."""
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, number: int) -> Terms: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Terms]: ...
+
+    def __getitem__(self, number: int | slice) -> Terms | Sequence[Terms]:
+        """Return the terms of a point, or of some, counted as in a list."""
+        some = self._numbers[number]
+        return self._make(some) if isinstance(some, int) else [self._make(each) for each in some]
+
+
 def return_points(returns: Floats) -> Floats:
     """Return the points at which the CDF of a sample jumps: its returns, sorted, each once."""
     points: Floats = np.unique(returns)
     return points
 
 
-def cdf_tis(returns: Floats, weights: Floats, points: Floats) -> tuple[Terms, ...]:
+def cdf_tis(returns: Floats, weights: Floats, points: Floats) -> Sequence[Terms]:
     """Return terms of mean(w 1[return <= point]) for each point. Unbiased.
 
     Args:
@@ -38,15 +69,17 @@ def cdf_tis(returns: Floats, weights: Floats, points: Floats) -> tuple[Terms, ..
         Chandak, Niekum, da Silva, Learned-Miller, Brunskill and Thomas, 2021, "Universal
         Off-Policy Evaluation".
     """
-    return tuple(one_term(weights * below, weights) for below in _below(returns, points))
+    below = _below(returns, points)
+    return PointTerms(lambda point: one_term(weights * below(point), weights), len(points))
 
 
-def cdf_sntis(returns: Floats, weights: Floats, points: Floats) -> tuple[Terms, ...]:
+def cdf_sntis(returns: Floats, weights: Floats, points: Floats) -> Sequence[Terms]:
     """Return the same divided by the mean weight: rises from 0 to 1. Consistent."""
-    return tuple(normalised(weights * below, weights) for below in _below(returns, points))
+    below = _below(returns, points)
+    return PointTerms(lambda point: normalised(weights * below(point), weights), len(points))
 
 
-def cdf_dm(modelled: Floats, points: Floats) -> tuple[Terms, ...]:
+def cdf_dm(modelled: Floats, points: Floats) -> Sequence[Terms]:
     """Return terms of the modelled probability of a return at most each point.
 
     Args:
@@ -54,10 +87,11 @@ def cdf_dm(modelled: Floats, points: Floats) -> tuple[Terms, ...]:
             return a session, taken as certain.
         points: Shape (P,), rising.
     """
-    return tuple(one_term(column) for column in _modelled(modelled, points))
+    model = _modelled(modelled, points)
+    return PointTerms(lambda point: one_term(model(point)), len(points))
 
 
-def cdf_dr(returns: Floats, weights: Floats, modelled: Floats, points: Floats) -> tuple[Terms, ...]:
+def cdf_dr(returns: Floats, weights: Floats, modelled: Floats, points: Floats) -> Sequence[Terms]:
     """Return the modelled probabilities corrected by weights. Unbiased whatever the model.
 
     Args:
@@ -70,24 +104,26 @@ def cdf_dr(returns: Floats, weights: Floats, modelled: Floats, points: Floats) -
         Huang, Leqi, Lipton and Azizzadenesheli, 2021, "Off-Policy Risk Assessment in Contextual
         Bandits".
     """
-    pairs = zip(_modelled(modelled, points), _below(returns, points), strict=True)
-    return tuple(one_term(model + weights * (below - model), weights) for model, below in pairs)
+    model, below = _modelled(modelled, points), _below(returns, points)
+
+    def terms(point: int) -> Terms:
+        expected = model(point)
+        return one_term(expected + weights * (below(point) - expected), weights)
+
+    return PointTerms(terms, len(points))
 
 
-def cdf_sndr(
-    returns: Floats, weights: Floats, modelled: Floats, points: Floats
-) -> tuple[Terms, ...]:
+def cdf_sndr(returns: Floats, weights: Floats, modelled: Floats, points: Floats) -> Sequence[Terms]:
     """Return the same with the weights divided by their mean. Consistent."""
-    pairs = zip(_modelled(modelled, points), _below(returns, points), strict=True)
-    ones = np.ones(len(returns))
-    return tuple(
-        Terms(
-            np.column_stack([model, weights * (below - model)]),
-            np.column_stack([ones, weights]),
-            weights,
-        )
-        for model, below in pairs
-    )
+    model, below = _modelled(modelled, points), _below(returns, points)
+    denominators = np.column_stack([np.ones(len(returns)), weights])
+
+    def terms(point: int) -> Terms:
+        expected = model(point)
+        corrections = weights * (below(point) - expected)
+        return Terms(np.column_stack([expected, corrections]), denominators, weights)
+
+    return PointTerms(terms, len(points))
 
 
 def cvar_terms(
@@ -179,8 +215,9 @@ class ReturnDistribution:
         """
         for share in shares:
             _check_share("shares", float(share))
-        reached = self.cdf[..., None, :] >= shares[:, None] * (1 - _ROUNDING)
-        quantiles: Floats = self.points[reached.argmax(axis=-1)]
+        # A share at a time: of many replicates on many points, all at once would be very large.
+        first = [(self.cdf >= share * (1 - _ROUNDING)).argmax(axis=-1) for share in shares]
+        quantiles: Floats = self.points[np.stack(first, axis=-1)]
         return quantiles
 
     def cvar(self, share: float) -> Floats:
@@ -211,7 +248,11 @@ def resampled_cdf(terms: Sequence[Terms], resamples: Resamples) -> Floats:
 
     `ReturnDistribution.of(points, resampled_cdf(...))` then has quantiles and tails of each.
     """
-    return np.stack([resamples.values(each) for each in terms], axis=-1)
+    first = resamples.values(terms[0])
+    raw = np.empty((len(first), len(terms)))
+    for point, each in enumerate(terms):
+        raw[:, point] = resamples.values(each)
+    return raw
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,17 +317,21 @@ def _grid_quantile(points: Floats, cdf: Floats, share: float) -> float:
     return float((points[beyond[0]] + points[beyond[0] + 1]) / 2)
 
 
-def _below(returns: Floats, points: Floats) -> list[Floats]:
-    """Return 1 where a return is at most a point, (n,) for each point."""
+_Column = Callable[[int], Floats]
+"""Returns a column (n,) of a point by its number."""
+
+
+def _below(returns: Floats, points: Floats) -> _Column:
+    """Return a function that gives 1 where a return is at most a point."""
     _check_points(points)
-    return [_at_most(returns, point).astype(np.float64) for point in points]
+    return lambda point: _at_most(returns, float(points[point])).astype(np.float64)
 
 
 def _at_most(returns: Floats, point: float) -> Bools:
     return returns <= point + _ROUNDING * max(1.0, abs(point))
 
 
-def _modelled(modelled: Floats, points: Floats) -> list[Floats]:
+def _modelled(modelled: Floats, points: Floats) -> _Column:
     if modelled.ndim == 1:
         return _below(modelled, points)
     _check_points(points)
@@ -294,7 +339,7 @@ def _modelled(modelled: Floats, points: Floats) -> list[Floats]:
         raise DataError(
             f"modelled must have shape (n,) or (n, {len(points)}), got {modelled.shape}"
         )
-    return list(modelled.T)
+    return lambda point: modelled[:, point]
 
 
 def _check_points(points: Floats) -> None:

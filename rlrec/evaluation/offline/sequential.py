@@ -43,10 +43,12 @@ def per_step(sample: SessionSample, weights: Floats) -> Terms:
 def per_step_normalised(sample: SessionSample, weights: Floats) -> Terms:
     """Return the same with the weights of each step divided by their mean over all sessions.
 
-    A term a step of the longest session; a session that is over keeps its last weight.
+    A term a step of the longest session; a session that is over keeps its last weight. Steps that
+    few sessions reach share a term where there are very many, see `SessionSample.step_terms`.
     """
-    numerators = sample.by_step(sample.discounts * weights * sample.rewards)
-    return Terms(numerators, sample.by_step_held(weights), weights[sample.last_rows])
+    last = weights[sample.last_rows]
+    steps = sample.step_terms(sample.discounts * weights * sample.rewards, weights, last)
+    return Terms(steps.numerators, steps.denominators, last)
 
 
 def doubly_robust(sample: SessionSample, weights: Floats) -> Terms:
@@ -64,12 +66,12 @@ def doubly_robust(sample: SessionSample, weights: Floats) -> Terms:
 def doubly_robust_normalised(sample: SessionSample, weights: Floats) -> Terms:
     """Return the same with the weights of each step divided by their mean over all sessions."""
     first = sample.needed("v_hat")[sample.first_rows]
-    corrections = sample.by_step(_corrections(sample, weights))
-    held = sample.by_step_held(weights)
+    last = weights[sample.last_rows]
+    corrections = sample.step_terms(_corrections(sample, weights), weights, last)
     return Terms(
-        np.column_stack([first, corrections]),
-        np.column_stack([np.ones(sample.n_sessions), held]),
-        weights[sample.last_rows],
+        np.column_stack([first, corrections.numerators]),
+        np.column_stack([np.ones(sample.n_sessions), corrections.denominators]),
+        last,
     )
 
 
@@ -172,7 +174,8 @@ class PrefixPDIS:
 class SNPrefixPDIS:
     """PrefixPDIS with the weights of each step and slot divided by their mean over all sessions.
 
-    A term a step and slot of the longest session. Consistent where `PrefixPDIS` is unbiased.
+    A term a step and slot of the longest session, as in `per_step_normalised`. Consistent where
+    `PrefixPDIS` is unbiased.
     """
 
     name: ClassVar[str] = "snprefix_pdis"
@@ -182,14 +185,16 @@ class SNPrefixPDIS:
         """Return one unit a session."""
         slots, after = _slot_weights(sample)
         values = sample.discounts[:, None] * slots * sample.needed("slot_rewards")
-        steps = np.arange(sample.n_steps)
-        is_over = steps >= sample.lengths[:, None]
-        numerators, denominators = [], []
-        last = after[sample.last_rows][:, None]
-        for slot in range(slots.shape[1]):
-            numerators.append(sample.by_step(values[:, slot]))
-            denominators.append(np.where(is_over, last, sample.by_step_held(slots[:, slot])))
-        return Terms(np.hstack(numerators), np.hstack(denominators), after[sample.last_rows])
+        last = after[sample.last_rows]
+        terms = [
+            sample.step_terms(of_slot, weights, last)
+            for of_slot, weights in zip(values.T, slots.T, strict=True)
+        ]
+        return Terms(
+            np.hstack([each.numerators for each in terms]),
+            np.hstack([each.denominators for each in terms]),
+            last,
+        )
 
 
 def _slot_weights(sample: SessionSample) -> tuple[Floats, Floats]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,22 @@ from rlrec.errors import ConfigError, DataError, PropensityError
 
 _TOLERANCE = 1e-6  # relative, of a joint against the product of its slots
 
-_MOST_CELLS = 2**28  # numbers in a table of sessions by steps: 2 GiB
+# Tables of sessions by steps: made whole up to so many numbers, or numbers a row, and steps.
+_SMALL_TABLE = 2**22
+_CELLS_PER_ROW = 8
+_FEW_STEPS = 4_096
+_ENOUGH_SESSIONS = 20
+"""Sessions that must reach a step of a larger table for it to have a term of its own."""
+_MOST_STEPS = 10_000
+
+
+class StepTerms(NamedTuple):
+    """What steps add to an estimate, and what divides it; see `SessionSample.step_terms`."""
+
+    numerators: Floats
+    """Shape (n, J)."""
+    denominators: Floats
+    """Shape (n, J)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -195,35 +210,56 @@ class SessionSample:
         moved[self.last_rows] = last
         return moved
 
-    def by_step(self, values: Floats) -> Floats:
-        """Return values (N,) as (n, n_steps), 0 after a session's end.
+    @cached_property
+    def own_steps(self) -> int:
+        """How many first steps have a term of their own in `step_terms`, 1 or more.
 
-        Raises:
-            DataError: That would be too large a table.
+        All of them in a table that is small beside the rows. Else those that enough sessions
+        reach: further out, the mean weight of a step rests on a handful of sessions, and a single
+        long one would decide how much memory and time the estimate takes.
         """
-        self._check_table()
-        table = np.zeros((self.n_sessions, self.n_steps))
-        table[self.sessions, self.steps] = values
-        return table
+        cells = max(_SMALL_TABLE, _CELLS_PER_ROW * self.n_rows)
+        if self.n_sessions * self.n_steps <= cells and self.n_steps <= _FEW_STEPS:
+            return self.n_steps
+        enough = min(_ENOUGH_SESSIONS, self.n_sessions)
+        reached = int(np.partition(self.lengths, self.n_sessions - enough)[-enough])
+        return min(reached, max(1, cells // self.n_sessions), _MOST_STEPS)
 
-    def by_step_held(self, values: Floats) -> Floats:
-        """Return values (N,) as (n, n_steps); a session that is over keeps its last one.
+    def step_terms(self, values: Floats, weights: Floats, over: Floats) -> StepTerms:
+        """Return what each step adds, beside the weights whose mean divides it.
 
-        Raises:
-            DataError: That would be too large a table.
+        A session that is over keeps a weight, so the mean of every step's weights is over all
+        sessions. Steps from `own_steps` on share one term: the sum of their values, over the mean
+        of their weights, steps counting by how many sessions reach them, discounted.
+
+        Args:
+            values: Shape (N,).
+            weights: Shape (N,).
+            over: Shape (n,). Weight that a session keeps once it is over.
         """
-        self._check_table()
-        steps = np.minimum(np.arange(self.n_steps), self.lengths[:, None] - 1)
-        held: Floats = values[self.first_rows[:, None] + steps]
-        return held
+        own = self.own_steps
+        is_own = self.steps < own
+        place = self.sessions[is_own], self.steps[is_own]
+        numerators = np.zeros((self.n_sessions, own + (own < self.n_steps)))
+        numerators[place] = values[is_own]
+        denominators = np.repeat(over[:, None], numerators.shape[1], axis=1)
+        denominators[place] = weights[is_own]
+        if own < self.n_steps:
+            later = np.where(is_own, 0.0, values)
+            numerators[:, -1] = self.session_sums(later)
+            shares = self._later_shares(own)
+            left = np.append(1.0, 1.0 - np.cumsum(shares))[self.lengths]
+            running = self.session_sums(shares[self.steps] * weights)
+            denominators[:, -1] = running + np.maximum(left, 0.0) * over
+        return StepTerms(numerators, denominators)
 
-    def _check_table(self) -> None:
-        if self.n_sessions * self.n_steps > _MOST_CELLS:
-            raise DataError(
-                f"dividing by the mean weight of each step needs a table of {self.n_sessions} "
-                f"sessions by {self.n_steps} steps, more than {_MOST_CELLS} numbers; use a plain "
-                f"form (tis, sntis, pdis, sequential_dr), or fewer sessions"
-            )
+    def _later_shares(self, own: int) -> Floats:
+        """Return how much each step counts in the term of those from `own` on, (n_steps,)."""
+        shares = np.zeros(self.n_steps)
+        running = np.bincount(self.steps, minlength=self.n_steps)[own:]
+        shares[own:] = running * np.power(self.discount, np.arange(self.n_steps - own))
+        shares /= shares.sum()
+        return shares
 
     def _check_finite(self, name: str, shape: tuple[int, ...]) -> None:
         values: Floats | None = getattr(self, name)

@@ -24,6 +24,12 @@ _DISTRIBUTION_TOLERANCE = 1e-5  # a softmax over many items in float32 errs more
 
 _KINDS = ("joint", "prefix", "slot")
 
+MOST_OUTSIDE = 0.05
+"""Of a policy's mass at a slot: where more of it lies outside the log, estimates that do without
+the weights of whole slates are in doubt."""
+
+_SLATE_ARRAYS = ("slate_rewards", "pseudo_inverse_weights", "unidentified", "abstraction_weights")
+
 _Number = TypeVar("_Number", np.float64, np.int64)
 
 
@@ -64,6 +70,8 @@ class SlateSample:
     """Shape (n, K, A). Target distribution of a slot given the logged items above it."""
     pseudo_inverse_weights: Floats | None = None
     """Shape (n,). From `pseudo_inverse_weights` and its like; may be negative."""
+    unidentified: Floats | None = None
+    """Shape (n,). From the same: share of the target's mass that the log does not identify."""
     abstraction_weights: Floats | None = None
     """Shape (n,). From `abstraction_weights`, 0 or more."""
 
@@ -210,6 +218,8 @@ class IndependentIPS:
     self_normalised: bool = False
     """Divide each slot's weights by their mean."""
 
+    own_support: ClassVar[bool] = True
+
     @property
     def name(self) -> str:
         """Name in tables."""
@@ -219,6 +229,10 @@ class IndependentIPS:
         """Return the terms of the estimate."""
         estimate = self_normalised_per_slot if self.self_normalised else per_slot_ips
         return estimate(sample.slot_rewards(), sample.slot_weights())
+
+    def doubt(self, sample: SlateSample) -> str:
+        """Return which slot lacks support in the log; "" where none does."""
+        return slots_without_support(sample.slot_weights())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,6 +315,24 @@ def rows_to_slates(slate_ids: NDArray[Any], slots: Ints, values: NDArray[Any]) -
     return np.asarray(values).reshape(-1, slate_size, *np.shape(values)[1:])
 
 
+def slots_without_support(slot_weights: Floats) -> str:
+    """Return which slot's weights (n, K) have a mean too far below 1; "" where none has.
+
+    The weights kept for diagnostics are those of one slot, and another one may be that which the
+    log cannot support. Too far is by more than `MOST_OUTSIDE` and 4 standard errors, of slates.
+    """
+    means = slot_weights.mean(axis=0)
+    errors = slot_weights.std(axis=0) / np.sqrt(len(slot_weights))
+    missing = 1.0 - means
+    slot = int((missing - 4 * errors).argmax())
+    if not missing[slot] - 4 * errors[slot] > MOST_OUTSIDE:
+        return ""
+    return (
+        f"{missing[slot]:.0%} of what the policy shows at slot {slot} has no support there in the "
+        f"log, more than {MOST_OUTSIDE:.0%}"
+    )
+
+
 def _least_effective(weights: Floats) -> Floats:
     """Return the column (n,) of weights (n, K) with the smallest effective sample size."""
     sums, squares = weights.sum(axis=0), (weights * weights).sum(axis=0)
@@ -326,7 +358,7 @@ def _check_sample(sample: SlateSample) -> None:
         raise DataError("a SlateSample needs rewards (n, K) or slate_rewards (n,)")
     n_slates, slate_size = _sizes(sample)
     n_items = _n_items(sample)
-    for name in ("slate_rewards", "pseudo_inverse_weights", "abstraction_weights"):
+    for name in _SLATE_ARRAYS:
         _check_array(name, getattr(sample, name), (n_slates,))
     for name in ("rewards", "actions"):
         _check_array(name, getattr(sample, name), (n_slates, slate_size))

@@ -24,6 +24,8 @@ from rlrec.evaluation.offline.bandit import (
     sub_gaussian,
 )
 from rlrec.evaluation.offline.bandit_menu import FIXED, GRIDS, TUNABLE, bandit_estimator
+from rlrec.evaluation.offline.bandit_sample import BanditSample
+from rlrec.evaluation.offline.evaluate import evaluate_samples
 from rlrec.evaluation.offline.mips import MIPS, SNMIPSOfMarginals
 from rlrec.evaluation.offline.mrdr import MRDR
 from tests.evaluation.offline.bandit_problem import CLICKS, CONTEXTS, LOGGING, Q_HAT, TARGET, Bandit
@@ -134,6 +136,36 @@ def test_replay_warns_where_logging_was_not_uniform(caplog: pytest.LogCaptureFix
     assert "uniform logging" in caplog.text
 
 
+def test_replay_is_in_doubt_where_it_keeps_rounds_of_a_context_more_often() -> None:
+    # Clicks in the first context alone, where the target's action is logged with .9, else .1.
+    logging, target = np.array([[0.9, 0.1, 0.0], [0.9, 0.1, 0.0]]), np.eye(3)[[0, 1]]
+    clicks = np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    sample = Bandit(logging, target, clicks).drawn(20_000, 0)
+    terms = Replay().terms(sample)
+    share = 0.9 * CONTEXTS[0] / (0.9 * CONTEXTS[0] + 0.1 * CONTEXTS[1])
+    error = float(terms.influences().std()) / math.sqrt(20_000)
+    assert abs(terms.value - share) < 5 * error  # of the rounds kept,
+    assert terms.value - CONTEXTS[0] > 50 * error  # far from the truth,
+    assert terms.weights is not None
+    assert terms.weights.mean() == pytest.approx(1, abs=0.1)  # and no weight tells it
+    assert Replay().doubt(sample).endswith("with propensities from 0.1 to 0.9; use snips")
+
+
+@pytest.mark.parametrize(("spread", "is_in_doubt"), [(0.0009, False), (0.0011, True)])
+def test_replay_takes_nearly_equal_propensities_as_equal(spread: float, is_in_doubt: bool) -> None:
+    rng = np.random.default_rng(1)
+    actions, rewards = rng.integers(2, size=50), rng.random(50)
+    # Those of rounds it drops may be anything.
+    propensities = np.where(actions == 1, 0.2 * (1 + spread * np.arange(50) / 49), 0.7)
+    propensities[0], propensities[-1], actions[0], actions[-1] = 0.2, 0.2 * (1 + spread), 1, 1
+    sample = BanditSample(
+        rewards=rewards, propensities=propensities, target_probs=(actions == 1).astype(float)
+    )
+    assert bool(Replay().doubt(sample)) == is_in_doubt
+    nothing = BanditSample(rewards=rewards, propensities=propensities, target_probs=np.zeros(50))
+    assert Replay().doubt(nothing) == ""  # its weights say enough
+
+
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -174,7 +206,7 @@ def test_a_perfect_model_makes_dm_and_dr_agree_without_noise() -> None:
     assert DR().terms(perfect).value == DM().terms(perfect).value
 
 
-@pytest.mark.parametrize("key", TUNABLE)
+@pytest.mark.parametrize("key", [key for key in TUNABLE if key.endswith("ips")])
 def test_used_weights_are_kept_parts_of_the_importance_weights(key: str) -> None:
     sample = Bandit().drawn(200, 5)
     for lambda_ in GRIDS[key]:
@@ -182,6 +214,31 @@ def test_used_weights_are_kept_parts_of_the_importance_weights(key: str) -> None
         assert kept is not None
         assert (kept >= 0).all()
         assert (kept <= sample.weights).all()
+
+
+@pytest.mark.parametrize("key", ["clipped_dr", "switch_dr", "dr_os", "sub_gaussian_dr"])
+def test_doubly_robust_forms_are_judged_by_the_weights_before_they_are_shrunk(key: str) -> None:
+    sample = Bandit().drawn(2_000, 5)
+    estimators = [TUNABLE[key](lambda_) for lambda_ in GRIDS[key]]
+    for estimator in (*estimators, bandit_estimator(key, tune="slope")):
+        np.testing.assert_array_equal(estimator.terms(sample).weights, sample.weights)
+    results = evaluate_samples({"target": [sample]}, [f"{key}=1", f"{key}=slope", f"{key}=mse"])
+    for found in results.estimates:
+        assert found.verdict.word == "supported", found.verdict.reason
+
+
+def test_where_no_weight_is_left_the_model_speaks_alone() -> None:
+    sample = Bandit().drawn(2_000, 5)
+    results = evaluate_samples({"target": [sample]}, ["switch_dr=0", "dr_os=0", "dm"])
+    for found in results.estimates:
+        assert found.verdict.word == "model only"
+        assert found.value == DM().terms(sample).value
+
+
+def test_a_log_without_overlap_is_no_matter_of_the_model_alone() -> None:
+    third = np.tile([0.0, 0.0, 1.0], (2, 1))
+    sample = Bandit(logging=np.tile([0.5, 0.5, 0.0], (2, 1)), target=third).drawn(200, 5)
+    np.testing.assert_array_equal(SwitchDR(0.0).terms(sample).weights, np.zeros(200))
 
 
 def test_the_strongest_sub_gaussian_weight_still_tells_that_mass_is_left_out() -> None:

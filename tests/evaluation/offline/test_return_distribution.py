@@ -1,5 +1,7 @@
 """The distribution of the return on a task whose sessions can all be listed."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -96,6 +98,38 @@ def test_jumps_at_once_are_the_values_of_the_terms() -> None:
     ):
         found = cdf_at_jumps(sample.returns, weights, normalised)
         np.testing.assert_allclose(found, raw_cdf(terms), atol=1e-12)
+
+
+def test_the_cdf_on_all_returns_needs_memory_by_the_sessions_alone() -> None:
+    n, rng = 4_000, np.random.default_rng(5)
+    returns, modelled = rng.normal(size=n), rng.normal(size=n)
+    weights = rng.exponential(size=n)
+    points = return_points(returns)
+    resamples = Resamples(None, n, n_replicates=2)
+    tracemalloc.start()
+    for terms in (
+        cdf_tis(returns, weights, points),
+        cdf_sntis(returns, weights, points),
+        cdf_dm(modelled, points),
+        cdf_dr(returns, weights, modelled, points),
+        cdf_sndr(returns, weights, modelled, points),
+    ):
+        assert len(terms) == n
+        raw_cdf(terms)
+        resampled_cdf(terms[::100], resamples)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6  # all terms of one estimator at once would hold 128 MB or more
+
+
+def test_terms_of_points_are_counted_as_in_a_list() -> None:
+    terms = cdf_sntis(RETURNS, WEIGHTS, POINTS)
+    values = [each.value for each in terms]
+    assert len(values) == len(terms) == len(POINTS)
+    assert [each.value for each in terms[1:3]] == values[1:3]
+    assert terms[-1].value == values[-1] == pytest.approx(1)
+    with pytest.raises(IndexError):
+        terms[len(POINTS)]
 
 
 @pytest.mark.parametrize("self_normalised", [True, False])

@@ -1,5 +1,6 @@
 """Sequential estimators on a task whose sessions can all be listed."""
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -295,8 +296,84 @@ def test_a_very_long_session_among_short_ones_is_weighed_without_a_table() -> No
     np.testing.assert_array_equal(sample.weights[:20_000], np.cumprod(sample.ratios[:20_000]))
 
 
-def test_a_table_too_large_is_refused_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_sample, "_MOST_CELLS", 3 * len(ALL.lengths) - 1)
-    with pytest.raises(DataError, match=r"table of 84 sessions by 3 steps.*a plain form"):
-        SNPDIS().terms(_sample())
-    assert np.isfinite(PDIS().terms(_sample()).value)
+NORMALISED = (SNPDIS, SNPrefixPDIS, SequentialSNDR, SAMSNIS, SMSNIS, SAMSNDR, SMSNDR)
+
+
+@pytest.mark.parametrize("estimator", NORMALISED)
+def test_steps_that_share_a_term_are_divided_by_their_mean_weight(
+    estimator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_sample, "_FEW_STEPS", 1)
+    monkeypatch.setattr(session_sample, "_MOST_STEPS", 1)
+    sample = _slates()[0] if "slot_rewards" in estimator.needs else _sample()
+    assert (sample.own_steps, sample.n_steps > 1) == (1, True)
+    terms = estimator().terms(sample)
+    assert terms.denominators is not None
+    n_slots = 1 if sample.slot_rewards is None else sample.slot_rewards.shape[1]
+    extra = int("v_hat" in estimator.needs)
+    assert terms.numerators.shape[1] == 2 * n_slots + extra
+    monkeypatch.undo()
+    whole = estimator().terms(replace(sample))
+    assert whole.denominators is not None
+    # By hand from the whole table: per slot, the first step apart, later ones joined.
+    n_steps = sample.n_steps
+    shares = np.array([(sample.lengths > step).sum() for step in range(n_steps)], float)
+    shares *= sample.discount ** np.arange(n_steps)
+    shares[0] = 0.0
+    shares /= shares.sum()
+    for slot in range(n_slots):
+        steps = slice(extra + slot * n_steps, extra + (slot + 1) * n_steps)
+        joined = extra + 2 * slot + 1
+        summed = whole.numerators[:, steps][:, 1:].sum(axis=1)
+        np.testing.assert_allclose(terms.numerators[:, joined], summed, atol=1e-12)
+        divisor = (whole.denominators[:, steps] * shares).sum(axis=1)
+        np.testing.assert_allclose(terms.denominators[:, joined], divisor, atol=1e-12)
+        np.testing.assert_array_equal(
+            terms.numerators[:, joined - 1], whole.numerators[:, steps.start]
+        )
+        np.testing.assert_array_equal(
+            terms.denominators[:, joined - 1], whole.denominators[:, steps.start]
+        )
+
+
+def _with_one_long(n: int, length: int, longest: int) -> SessionSample:
+    """`n` sessions of one length and one that is far longer, under ratios whose mean is 1."""
+    lengths = np.append(np.full(n, length), longest)
+    n_rows = int(lengths.sum())
+    rng = np.random.default_rng(4)
+    return SessionSample(
+        rewards=rng.random(n_rows),
+        lengths=lengths,
+        discount=0.99,
+        propensities=np.full(n_rows, 0.5),
+        target_probs=rng.choice([0.4, 0.6], n_rows),
+    )
+
+
+def test_one_long_session_costs_memory_by_its_rows() -> None:
+    sample = _with_one_long(2_000, 10, 40_000)  # a whole table would hold 640 MB
+    tracemalloc.start()
+    terms = SNPDIS().terms(sample)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert terms.numerators.shape == (2_001, 11)
+    assert peak < 15e6  # of columns of 60,000 rows, 0.5 MB each
+    # Each step's value is about 0.5, discounted; all sessions end after 10 but one of 2,001.
+    assert terms.value == pytest.approx(0.5 * (1 - 0.99**10) / 0.01, rel=0.05)
+
+
+def test_the_steps_with_a_term_of_their_own_grow_with_the_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert _with_one_long(100, 10, 4_000).own_steps == 4_000  # small: every step
+    assert _with_one_long(2_000, 10, 4_000).own_steps == 10  # one session alone goes further
+    assert _with_one_long(5, 10, 5_000).own_steps == 10
+    monkeypatch.setattr(session_sample, "_SMALL_TABLE", 1)
+    all_long = SessionSample(rewards=np.zeros(30 * 5_000), lengths=np.full(30, 5_000))
+    assert all_long.own_steps == 5_000  # all reach the end
+    monkeypatch.setattr(session_sample, "_CELLS_PER_ROW", 2)
+    spread = SessionSample(
+        rewards=np.zeros(5_000), lengths=np.append(np.ones(930), [58] * 69 + [68]).astype(np.int64)
+    )
+    assert spread.n_rows == 5_000
+    assert spread.own_steps == 10  # twice the mean length

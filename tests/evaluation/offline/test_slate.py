@@ -148,6 +148,36 @@ def test_a_slot_never_shown_as_the_target_would_is_seen_in_the_weights() -> None
     assert kept is not None and kept.tolist() == [0.0, 0.0]
 
 
+def slots(target: float, n: int = 2_000) -> SlateSample:
+    """Two slots filled independently, each with one of two items; the target takes item 1.
+
+    The lower slot is never logged with a share 1 - `target` of what the target shows there.
+    """
+    rng = np.random.default_rng(4)
+    propensities = np.full((n, 2), 0.5)
+    shown = rng.random((n, 2)) < 0.5
+    probs = np.where(shown, [0.9, target], [0.1, 0.0])
+    return SlateSample(
+        rewards=shown.astype(float), slot_propensities=propensities, slot_target_probs=probs
+    )
+
+
+@pytest.mark.parametrize("estimator", [IndependentIPS(), PseudoInverse(factorised=True)])
+def test_a_slot_without_support_is_a_doubt_though_another_is_judged(estimator: Any) -> None:
+    assert estimator.doubt(slots(1.0)) == ""
+    # Of 0.97 the means of 2,000 weights, with errors of 0.02, do not tell.
+    assert estimator.doubt(slots(0.97)) == ""
+    assert "of what the policy shows at slot 1 has no support" in estimator.doubt(slots(0.7))
+
+
+def test_what_the_pseudo_inverse_cannot_tell_apart_is_a_doubt() -> None:
+    given: dict[str, Any] = {"rewards": np.ones((4, 2)), "pseudo_inverse_weights": np.ones(4)}
+    assert PseudoInverse().doubt(SlateSample(**given)) == ""
+    assert PseudoInverse().doubt(SlateSample(**given, unidentified=np.full(4, 0.04))) == ""
+    found = PseudoInverse().doubt(SlateSample(**given, unidentified=np.array([0, 0, 0, 0.4])))
+    assert "10% of what the policy shows" in found
+
+
 def test_rows_become_slates() -> None:
     ids, slots = np.array(["a", "a", "c", "c", "b", "b"]), np.array([0, 1, 0, 1, 0, 1])
     assert rows_to_slates(ids, slots, np.arange(6)).tolist() == [[0, 1], [2, 3], [4, 5]]
