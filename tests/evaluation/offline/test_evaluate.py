@@ -299,3 +299,42 @@ def test_samples_are_judged_like_logs(bandit: Any) -> None:
     np.testing.assert_allclose(results.table()["value"], expected.table()["value"], rtol=1e-9)
     np.testing.assert_allclose(results.table()["lower"], expected.table()["lower"], rtol=1e-9)
     assert list(results.table()["verdict"]) == ["supported", "supported"]
+
+
+def test_replay_of_uneven_logging_is_not_supported() -> None:
+    rng = np.random.default_rng(0)
+    context = rng.integers(2, size=4_000)
+    propensities = np.where(context == 0, 0.9, 0.1)  # of the action that the target takes
+    taken = rng.random(4_000) < propensities
+    sample = BanditSample(
+        rewards=(context == 0).astype(np.float64),
+        propensities=np.where(taken, propensities, 1 - propensities),
+        target_probs=taken.astype(np.float64),
+    )
+    results = evaluate_samples({"target": [sample]}, ["replay", "ips"])
+    replay, ips = results["target", "replay"], results["target", "ips"]
+    assert replay.verdict.word == "unsupported" and "uniform logging" in replay.verdict.reason
+    assert ips.verdict.word == "supported" and ips.lower < 0.5 < ips.upper
+
+
+def test_a_model_alone_says_nothing_of_what_a_log_never_shows(bandit: Any) -> None:
+    log = without(bandit.log(1_000), "log_propensity")
+    n_choices = int(log.column("slate").max()) + 2
+    new = np.zeros((log.n_rows, n_choices))
+    new[:, -1] = 1.0
+    (estimate,) = evaluate_offline(new, log, estimators="dm").estimates
+    assert estimate.verdict.word == "unsupported"
+    assert "100% of what the policy does has no support in the log" in estimate.verdict.reason
+
+
+def test_missing_mass_widens_intervals_to_hold_what_it_may_be_worth() -> None:
+    rng = np.random.default_rng(3)
+    n = 50_000
+    clicks = (rng.random(n) < 0.05).astype(np.float64)
+    # the log draws one of nine; the target gives 2 % to a tenth, which always pays
+    sample = BanditSample(
+        rewards=clicks, propensities=np.full(n, 1 / 9), target_probs=np.full(n, 0.98 / 9)
+    )
+    for estimate in evaluate_samples({"target": [sample]}, ["ips", "snips"]).estimates:
+        assert estimate.verdict.word == "supported"
+        assert estimate.lower < 0.98 * 0.05 + 0.02 < estimate.upper
