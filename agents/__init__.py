@@ -1,5 +1,7 @@
 """Agents that show slates: SlateQ, with the policies every study compares against."""
 
+from rlrec.agents.slate_ppo import SlatePPO
+from rlrec.agents.slate_ppo_config import SlatePPOConfig
 from rlrec.agents.slate_q import SlateQ
 from rlrec.agents.slate_q_config import SlateQConfig
 from rlrec.envs.planning import MyopicOracle, PlanningReference
@@ -10,6 +12,8 @@ __all__ = [
     "MyopicOracle",
     "PlanningReference",
     "RandomPolicy",
+    "SlatePPO",
+    "SlatePPOConfig",
     "SlatePolicy",
     "SlateQ",
     "SlateQConfig",

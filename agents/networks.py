@@ -8,7 +8,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlrec.arrays import Floats32
+from rlrec.arrays import Floats32, Ints
 from rlrec.errors import ConfigError
 
 TensorDict = dict[str, Tensor]
@@ -28,6 +28,8 @@ class ItemKnowledge:
     """Shape (N, D). Open features of the catalogue."""
     factors: Floats32 | None = None
     """Shape (N, F). Item factors of a collaborative-filtering model."""
+    topics: Ints | None = None
+    """Shape (N,). Topic of each item, from 0."""
 
 
 class ItemVectors(NamedTuple):
@@ -221,6 +223,11 @@ class ItemScorer(nn.Module):
 def is_fresh(space: spaces.Dict) -> bool:
     """Return whether what is on offer are documents without identity."""
     return "candidate_features" in space.spaces and "candidates" not in space.spaces
+
+
+def offers_candidates(space: spaces.Dict) -> bool:
+    """Return whether slates name positions among candidates or documents, not items."""
+    return "candidates" in space.spaces or "candidate_features" in space.spaces
 
 
 def _n_items(space: spaces.Dict, n_choices: int) -> int:

@@ -23,13 +23,25 @@ class SlateBatch(NamedTuple):
     slates: Tensor
     """Shape (B, K)."""
     choices: Tensor
-    """Shape (B,). Slot responded to; K for none."""
+    """Shape (B,). Slot responded to first; K for none."""
     rewards: Tensor
     """Shape (B,). Discounted sum over the steps to `next_observations`."""
     next_observations: TensorDict
     next_discounts: Tensor
     """Shape (B,). Weight of the value of `next_observations`: 0 where the user left, else the
     discount to the power of the steps in between."""
+
+
+class SeenReturns(NamedTuple):
+    """Rows of visits that ended within a log, with what came of them."""
+
+    observations: TensorDict
+    slates: Tensor
+    """Shape (B, K)."""
+    responses: Tensor
+    """Shape (B, K). Channel 0."""
+    returns: Tensor
+    """Shape (B,). Discounted reward to the end of the visit."""
 
 
 def choices_of(responses: NDArray[np.float32]) -> Ints:
@@ -150,6 +162,7 @@ class LoggedTransitions:
         self._observations = {key: tensor(array) for key, array in observations.items()}
         self._slates = tensor(slates)
         self._choices = tensor(choices_of(responses))
+        self._responses = tensor(responses[..., 0])
         ends = np.flatnonzero(is_last)
         self._end = np.repeat(ends, np.diff(ends, prepend=-1))  # last row of each row's episode
         self._terminated = terminated
@@ -192,6 +205,26 @@ class LoggedTransitions:
             {key: array[following] for key, array in self._observations.items()},
             self._float(np.where(stops > ends, 0.0, powers)),
         )
+
+    def sample_returns(self, batch_size: int, rng: np.random.Generator) -> SeenReturns:
+        """Return rows drawn uniformly with replacement, with their returns.
+
+        Only of visits that ended within the log, if there are any.
+        """
+        rows = self._whole if self._whole.size else self._usable
+        drawn = rows[rng.integers(rows.size, size=batch_size)]
+        at = torch.from_numpy(drawn)
+        return SeenReturns(
+            {key: array[at] for key, array in self._observations.items()},
+            self._slates[at],
+            self._responses[at],
+            self._float(self._sums[drawn]),
+        )
+
+    def return_quantile(self, share: float) -> float:
+        """Return the discounted return that a share of the rows does not reach."""
+        rows = self._whole if self._whole.size else self._usable
+        return float(np.quantile(self._sums[rows], share))
 
     def _float(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array.astype(np.float32)).to(self._slates.device)

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -11,7 +11,6 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import maybe_make_env
 
-from rlrec.agents.slate_q_config import SlateQConfig
 from rlrec.baselines.model_folder import Fitted, SavedModel, read_model, write_model
 from rlrec.data.catalogue import Catalogue
 from rlrec.envs.sb3 import SlateVecEnv
@@ -19,9 +18,11 @@ from rlrec.envs.simulator import Snapshot, UserSimulator
 from rlrec.errors import ConfigError, ModelFileError
 
 if TYPE_CHECKING:
+    from rlrec.agents.slate_ppo import SlatePPO
     from rlrec.agents.slate_q import SlateQ
 
-Agent = TypeVar("Agent", bound="SlateQ")
+AnyAgent: TypeAlias = "SlateQ | SlatePPO"
+Agent = TypeVar("Agent", bound="SlateQ | SlatePPO")
 Arrays = dict[str, NDArray[Any]]
 
 _USE, _TRAINING = "agent", "training"
@@ -37,19 +38,13 @@ _TRAINING_STATE = (
 )
 
 
-def save_agent(folder: Path, agent: "SlateQ") -> None:
+def save_agent(folder: Path, agent: AnyAgent) -> None:
     """Write the networks of an agent, and what it must meet to be used again."""
     arrays = _numpy(agent.policy.state_dict(), "policy")
     items = {"features": agent.items.features, "factors": agent.items.factors}
     arrays |= {f"items/{name}": array for name, array in items.items() if array is not None}
-    state = {
-        **_meets(agent),
-        "n_pretraining_updates": agent.n_pretraining_updates,
-        "num_timesteps": agent.num_timesteps,
-        "exploration": agent.exploration,
-        "seed": agent.seed,
-    }
-    _write(folder, agent, state, arrays, _USE)
+    kept = {name: getattr(agent, name) for name in agent.kept}
+    _write(folder, agent, {**_meets(agent), "seed": agent.seed, **kept}, arrays, _USE)
 
 
 def load_agent(
@@ -60,10 +55,8 @@ def load_agent(
     catalogue: Catalogue | None,
 ) -> Agent:
     """Return a saved agent over users `env`."""
-    saved = _read(
-        folder, _USE, agent_class, ("seed", "n_pretraining_updates", "num_timesteps", "exploration")
-    )
-    config = _config(folder, saved)
+    saved = _read(folder, _USE, agent_class, ("seed", *agent_class.kept))
+    config = _config(folder, saved, agent_class)
     env = maybe_make_env(env, 0) if isinstance(env, str) else env
     if env is not None:
         _check_spaces(folder, saved, env)
@@ -78,9 +71,8 @@ def load_agent(
     )
     _check_catalogue(folder, saved, agent)
     agent.policy.load_state_dict(_tensors(folder, arrays, agent))
-    agent.n_pretraining_updates = saved.state["n_pretraining_updates"]
-    agent.num_timesteps = saved.state["num_timesteps"]
-    agent.exploration = saved.state["exploration"]
+    for name in agent.kept:
+        setattr(agent, name, saved.state[name])
     return agent
 
 
@@ -196,15 +188,13 @@ def _restore_optimizer(agent: "SlateQ", arrays: Arrays) -> None:
     agent.policy.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _write(folder: Path, agent: "SlateQ", state: dict[str, Any], arrays: Arrays, kind: str) -> None:
+def _write(folder: Path, agent: AnyAgent, state: dict[str, Any], arrays: Arrays, kind: str) -> None:
     fitted: dict[str, Fitted] = {**arrays}
     saved = SavedModel(type(agent).__name__, asdict(agent.config), state, fitted)
     write_model(folder, saved, kind)
 
 
-def _read(
-    folder: Path, kind: str, agent_class: type["SlateQ"], needed: tuple[str, ...]
-) -> SavedModel:
+def _read(folder: Path, kind: str, agent_class: type[Any], needed: tuple[str, ...]) -> SavedModel:
     """Return what `_write` wrote for an agent of this class."""
     saved = read_model(folder, kind)
     if saved.model != agent_class.__name__:
@@ -215,16 +205,16 @@ def _read(
     return saved
 
 
-def _config(folder: Path, saved: SavedModel) -> "SlateQConfig":
+def _config(folder: Path, saved: SavedModel, agent_class: type[Any]) -> Any:
     try:
-        return SlateQConfig(**saved.settings)
+        return agent_class.config_class(**saved.settings)
     except (TypeError, ConfigError) as error:
         raise ModelFileError(
             f"the card in {folder} has settings of another kind: {error}"
         ) from None
 
 
-def _meets(agent: "SlateQ") -> dict[str, Any]:
+def _meets(agent: AnyAgent) -> dict[str, Any]:
     """Return what an agent was made for, ready for JSON."""
     return {
         "meets": _described(agent.observation_space, agent.action_space),
@@ -248,7 +238,7 @@ def _check_spaces(folder: Path, saved: SavedModel, env: Any) -> None:
         )
 
 
-def _check_catalogue(folder: Path, saved: SavedModel, agent: "SlateQ") -> None:
+def _check_catalogue(folder: Path, saved: SavedModel, agent: AnyAgent) -> None:
     fingerprint = _meets(agent)["catalogue"]
     if fingerprint != saved.state["catalogue"]:
         raise ModelFileError(
@@ -285,7 +275,7 @@ def _numpy(tensors: dict[str, torch.Tensor], prefix: str) -> Arrays:
     }
 
 
-def _tensors(folder: Path, arrays: Arrays, agent: "SlateQ") -> dict[str, torch.Tensor]:
+def _tensors(folder: Path, arrays: Arrays, agent: AnyAgent) -> dict[str, torch.Tensor]:
     wanted = agent.policy.state_dict()
     tensors = {}
     for name, like in wanted.items():

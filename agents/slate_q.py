@@ -15,7 +15,6 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import polyak_update
-from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,19 +22,17 @@ from rlrec.agents.logged import logged_transitions
 from rlrec.agents.networks import ItemKnowledge
 from rlrec.agents.replay import LoggedTransitions, SlateBatch, SlateReplayBuffer, joined
 from rlrec.agents.saving import load_agent, load_training, save_agent, save_training
+from rlrec.agents.serving import blocks_of, catalogue_of, check_same_catalogue, check_users
 from rlrec.agents.slate_q_config import SlateQConfig
 from rlrec.agents.slate_q_policy import SlateQPolicy
 from rlrec.agents.slate_value import blank_repeats
 from rlrec.arrays import Floats, Floats32, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
-from rlrec.errors import CatalogueMismatchError, ConfigError
-from rlrec.policy import RandomPolicy, n_users_of
-from rlrec.simulation import simulator_of
+from rlrec.policy import RandomPolicy
 from rlrec.slates import SlateDraw, given_prefix
 
 Progress = Callable[[int, int], None]
-_BLOCK = 2048  # users scored at once by `act`
 
 
 class SlateQ(OffPolicyAlgorithm):
@@ -72,6 +69,9 @@ class SlateQ(OffPolicyAlgorithm):
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"SlateQPolicy": SlateQPolicy}
+    config_class: ClassVar[type[SlateQConfig]] = SlateQConfig
+    kept: ClassVar[tuple[str, ...]] = ("n_pretraining_updates", "num_timesteps", "exploration")
+    """What a saved agent remembers beside its networks."""
     policy: SlateQPolicy
 
     def __init__(
@@ -89,8 +89,8 @@ class SlateQ(OffPolicyAlgorithm):
     ) -> None:
         self.config = config or SlateQConfig()
         env = maybe_make_env(env, verbose) if isinstance(env, str) else env
-        _check_users(env)
-        catalogue = catalogue or _catalogue_of(env)
+        check_users(env, "SlateQ")
+        catalogue = catalogue or catalogue_of(env)
         features = None if catalogue is None else catalogue.features
         self.items = ItemKnowledge(features, item_factors)
         self.catalogue = catalogue
@@ -146,13 +146,8 @@ class SlateQ(OffPolicyAlgorithm):
         Raises:
             CatalogueMismatchError: They are offered another catalogue.
         """
-        _check_users(env)
-        new, known = _catalogue_of(env), self.catalogue
-        if new is not None and known is not None and new.fingerprint != known.fingerprint:
-            raise CatalogueMismatchError(
-                f"this agent knows the items of catalogue {known.fingerprint}, the users given are "
-                f"offered {new.fingerprint}; make a new agent for them"
-            )
+        check_users(env, "SlateQ")
+        check_same_catalogue(env, self.catalogue)
         super().set_env(env, force_reset)
 
     def pretrain(
@@ -344,37 +339,10 @@ class SlateQ(OffPolicyAlgorithm):
     def _best(self, observations: Observations) -> Ints:
         self.policy.set_training_mode(False)
         parts = []
-        for start in range(0, n_users_of(observations), _BLOCK):
-            block = {
-                key: torch.as_tensor(observations[key][start : start + _BLOCK], device=self.device)
-                for key in self.observation_space.spaces  # type: ignore[attr-defined]
-            }
+        for block in blocks_of(observations, self.observation_space, self.device):
             with torch.no_grad():
                 parts.append(self.policy(block).cpu().numpy())
         return np.concatenate(parts)
-
-
-def _check_users(env: Any) -> None:
-    """Check that an agent can be made for these users."""
-    if env is None:
-        raise ConfigError("SlateQ needs users, such as rlrec.make_users returns; got None")
-    offered, observed = env.action_space, env.observation_space
-    if not isinstance(offered, spaces.MultiDiscrete) or len(set(offered.nvec.tolist())) != 1:
-        raise ConfigError(f"SlateQ shows slates: MultiDiscrete([N] * K), got {offered}")
-    if not isinstance(observed, spaces.Dict):
-        raise ConfigError(f"SlateQ reads observations by name: a Dict of spaces, got {observed}")
-    if isinstance(env, VecEnv) and unwrap_vec_normalize(env) is not None:
-        raise ConfigError(
-            "SlateQ cannot learn behind VecNormalize: its buffer and logs hold what users were "
-            "really like; use the users without it (values are scaled by `value_scale`)"
-        )
-
-
-def _catalogue_of(env: Any) -> Catalogue | None:
-    try:
-        return simulator_of(env).catalogue
-    except TypeError:  # users of another package
-        return None
 
 
 def _at(choices: Tensor, shown: Tensor, nothing: Tensor) -> Tensor:

@@ -233,6 +233,6 @@ def test_observations_without_anything_about_the_user_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ["features", "factors"])
 def test_knowledge_of_another_number_of_items_is_refused(name: str) -> None:
-    items = ItemKnowledge(**{name: np.zeros((N_ITEMS - 1, 2), np.float32)})
+    items = ItemKnowledge(**{name: np.zeros((N_ITEMS - 1, 2), np.float32)})  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=rf"{name} must have a row for each of the {N_ITEMS}"):
         scorer(CATALOGUE, N_ITEMS, items)

@@ -87,7 +87,7 @@ def test_many_users_are_served_in_blocks_as_all_at_once(
 ) -> None:
     agent, observations = make_agent(), seen_by(make_users(50))
     whole = agent.act(observations, np.random.default_rng(0), deterministic=True).slates
-    monkeypatch.setattr("rlrec.agents.slate_q._BLOCK", 7)
+    monkeypatch.setattr("rlrec.agents.serving._BLOCK", 7)
     parts = agent.act(observations, np.random.default_rng(0), deterministic=True).slates
     np.testing.assert_array_equal(parts, whole)
 

@@ -1,0 +1,82 @@
+"""How many items of each topic a slate should hold, from what was shown and taken lately."""
+
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from rlrec.agents.networks import TensorDict
+from rlrec.agents.plackett_luce import Groups
+
+_WINDOWS = (5, 10, 20)  # of the newest items responded to
+_LOG_SCALE = 3.0
+
+
+class TopicOffsets(nn.Module):
+    """Logits of the first, second, ... item of each topic in a slate.
+
+    One small network serves all topics. Of a topic it sees how often it was responded to in this
+    visit and lately, how much of it the last slate showed and brought, and `context`, where that
+    has an entry a topic. All offsets start at 0.
+
+    Args:
+        space: What is observed.
+        groups: Topics of the items.
+        slate_size: K.
+        hidden: Width of the hidden layer.
+    """
+
+    def __init__(
+        self, space: spaces.Dict, groups: Groups, slate_size: int, hidden: int = 32
+    ) -> None:
+        super().__init__()
+        self.groups = groups
+        n_topics = groups.n_groups
+        shapes = {key: box.shape or () for key, box in space.spaces.items()}
+        self.has_counts = shapes.get("topic_counts") == (n_topics + 1,)
+        self.has_context = shapes.get("context") == (n_topics,)
+        self.windows: tuple[int, ...] = ()
+        if "history_items" in shapes:
+            length = shapes["history_items"][0]
+            self.windows = tuple(window for window in _WINDOWS if window <= length)
+        self.has_last = {"last_slate", "last_response"} <= shapes.keys()
+        n_seen = 2 * self.has_counts + self.has_context + len(self.windows) + 2 * self.has_last
+        self.net = nn.Sequential(
+            nn.Linear(n_seen, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, slate_size),
+        )
+        for parameter in self.net[-1].parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, observations: TensorDict) -> Tensor:
+        """Return offsets (B, T, K)."""
+        offsets: Tensor = self.net(torch.stack(self._seen(observations), dim=2))
+        return offsets
+
+    def _seen(self, observations: TensorDict) -> list[Tensor]:
+        """Return what is seen of each topic, (B, T) each."""
+        seen = []
+        if self.has_counts:
+            counts = observations["topic_counts"].float()
+            taken = counts[:, :-1]
+            seen.append(torch.log1p(taken) / _LOG_SCALE)
+            seen.append(taken / (counts.sum(dim=1, keepdim=True) + 1.0))
+        if self.has_context:
+            seen.append(observations["context"].float())
+        for window in self.windows:
+            items = observations["history_items"][:, -window:]
+            seen.append(self._by_topic(items, torch.ones_like(items, dtype=torch.float)) / window)
+        if self.has_last:
+            slate = observations["last_slate"]
+            responses = observations["last_response"][..., 0].float()
+            seen.append(self._by_topic(slate, torch.ones_like(responses)) / slate.shape[1])
+            seen.append(self._by_topic(slate, responses) / slate.shape[1])
+        return seen
+
+    def _by_topic(self, items: Tensor, values: Tensor) -> Tensor:
+        """Return sums of values (B, n) of items (item_index + 1; 0 for none) by topic, (B, T)."""
+        topics = self.groups.topics[(items.long() - 1).clamp(min=0)]
+        sums = values.new_zeros(len(items), self.groups.n_groups)
+        return sums.scatter_add(1, topics, values * (items > 0))
