@@ -16,6 +16,14 @@ from rlrec.arrays import Floats, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
 from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
+from rlrec.evaluation.offline.logging_calibration import (
+    MOST_ERRORS,
+    MOST_OFF,
+    Calibration,
+    described,
+    mixed_gap,
+    worst_cell,
+)
 from rlrec.evaluation.offline.policy_probabilities import target_log_probs
 from rlrec.evaluation.offline.reward_features import situation
 from rlrec.evaluation.offline.reward_models import user_folds
@@ -29,8 +37,8 @@ MODELS = ("multinomial", "popularity")
 _MOST_CELLS = 20_000_000
 """Rows times items that a model is fitted to, about."""
 _MOST_CALIBRATED = 200_000_000
+_MOST_COUNTED = 60_000_000
 _BLOCK_CELLS = 2_000_000
-_EDGES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0)
 _PENALTIES = (0.3, 3.0, 30.0, 300.0)
 _TEMPERATURES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.5, 2.5, 5.0)
 
@@ -44,7 +52,13 @@ class EstimatedLogging:
     other users."""
     calibration: pd.DataFrame
     """Of the first slot, by predicted probability: `predicted` and `observed` share of `n` pairs
-    of row and item, and their `gap` in standard errors."""
+    of row and item, and how far the observed one is beyond what random slates explain, as `gap` in
+    standard errors and `off`, relative to the predicted one."""
+    contexts: pd.DataFrame
+    """The same by item (-1: all rarer ones), where an `observed_number` lies between two of its
+    quartiles, `low` and `high`, or is just one: of cells with enough rows."""
+    random_share: float
+    """Of random slates in what is predicted."""
     log_likelihood: float
     """Mean logarithm of the probability of a slate, of users the model was not fitted to."""
     uniform_log_likelihood: float
@@ -64,17 +78,45 @@ class EstimatedLogging:
 
     @property
     def largest_gap(self) -> float:
-        """Largest gap of the calibration, in standard errors."""
-        return float(self.calibration["gap"].abs().max())
+        """Largest gap of the calibration, overall or within contexts, in standard errors."""
+        gaps = pd.concat([self.calibration["gap"], self.contexts["gap"]])
+        return float(gaps.abs().max())
+
+    @property
+    def doubt(self) -> str:
+        """Why no estimate with these propensities can be trusted; "" where calibration is passed.
+
+        It fails where a gap is beyond both `MOST_ERRORS` standard errors and `MOST_OFF` of what
+        was predicted. A model may fail in the slots below the first, which are not looked at.
+        """
+        cell = worst_cell([self.calibration, self.contexts])
+        if cell is None:
+            return ""
+        return f"the estimated propensities ({self.model}) miss what was shown: {described(cell)}"
 
     @property
     def caveat(self) -> str:
         """What every estimate made with these propensities must say."""
-        calibrated = (
-            f"they miss what was shown by up to {self.largest_gap:.1f} standard errors"
-            if self.largest_gap > 4
-            else "they agree with what was shown to other users"
-        )
+        mixed = max(mixed_gap(self.calibration), mixed_gap(self.contexts))
+        cell = worst_cell([self.calibration, self.contexts])
+        if cell is not None:
+            calibrated = (
+                f"they miss what was shown, and estimates with them are wrong: {described(cell)}"
+            )
+        elif self.largest_gap > MOST_ERRORS:
+            calibrated = (
+                f"they miss what was shown by up to {self.largest_gap:.1f} standard errors, but "
+                f"nowhere by more than {MOST_OFF:.0%}"
+            )
+        elif mixed > MOST_ERRORS:
+            calibrated = (
+                f"they miss what was shown by up to {mixed:.1f} standard errors, no more than the "
+                f"{self.random_share:.2g} of random slates mixed into them explains"
+            )
+        else:
+            calibrated = (
+                "they agree with what was shown to other users, overall and within contexts"
+            )
         return (
             f"Propensities are estimated ({self.model}), not logged: {calibrated}; what moved the "
             f"logging policy but is not in the log is not accounted for, in no interval"
@@ -178,9 +220,12 @@ def estimate_logging_policy(
         for fold in range(n_folds)
     ]
     predicted = np.empty(log.column("slate").shape)
-    tallies = np.zeros((3, len(_EDGES) - 1))
-    most = max(1, _MOST_CALIBRATED // observer.n_choices**2)
-    share = min(1.0, most / log.n_rows)
+    calibration = Calibration(log, observer, random_share)
+    most = min(
+        _MOST_CALIBRATED // observer.n_choices**2,
+        _MOST_COUNTED // (observer.n_choices * calibration.n_parts),
+    )
+    share = min(1.0, max(1, most) / log.n_rows)
     for fold, policy in enumerate(policies):
         rows = np.flatnonzero(folds == fold)
         done, calibrated = 0, int(np.ceil(share * len(rows)))
@@ -191,13 +236,15 @@ def estimate_logging_policy(
             n_some = max(0, min(part.n_rows, calibrated - done))
             if n_some:
                 some = {key: values[:n_some] for key, values in observations.items()}
-                tallies += _tally(policy, some, slates[:n_some], observer.n_choices)
+                calibration.add(policy, some, slates[:n_some])
             done += part.n_rows
     name = model if isinstance(model, str) else type(model).__name__
     uniform = -float(np.log(observer.n_choices - np.arange(log.metadata.slate_size)).sum())
     return EstimatedLogging(
         given_prefix=predicted,
-        calibration=_calibration(tallies),
+        calibration=calibration.overall(),
+        contexts=calibration.within_contexts(),
+        random_share=random_share,
         log_likelihood=float(np.log(predicted).sum(axis=1).mean()),
         uniform_log_likelihood=uniform,
         model=name,
@@ -367,30 +414,3 @@ def _fit_baseline(baseline: Any, log: InteractionLog, observer: Observer) -> Sla
 def _part(log: InteractionLog, kept: Any) -> InteractionLog:
     columns = {name: values[kept] for name, values in log.columns().items()}
     return type(log)(columns, log.metadata, log.name)
-
-
-def _tally(policy: SlatePolicy, observations: Observations, slates: Ints, n_choices: int) -> Floats:
-    """Return n, predicted and observed sums of the first slot by bins of probability, (3, E)."""
-    tallies = np.zeros((3, len(_EDGES) - 1))
-    for choice in range(n_choices):
-        swapped = np.where(slates == choice, slates[:, :1], slates)  # no item stands twice
-        swapped[:, 0] = choice
-        chances = np.exp(target_log_probs(policy, observations, swapped)[:, 0])
-        bins = np.clip(np.searchsorted(_EDGES, chances, side="right") - 1, 0, len(_EDGES) - 2)
-        taken = (slates[:, 0] == choice).astype(np.float64)
-        for row, values in enumerate((np.ones(len(chances)), chances, taken)):
-            tallies[row] += np.bincount(bins, values, len(_EDGES) - 1)
-    return tallies
-
-
-def _calibration(tallies: Floats) -> pd.DataFrame:
-    n, predicted, observed = (row[tallies[0] > 0] for row in tallies)
-    spread = np.sqrt(np.maximum(predicted * (1 - predicted / n), 1e-12))
-    return pd.DataFrame(
-        {
-            "n": n.astype(np.int64),
-            "predicted": predicted / n,
-            "observed": observed / n,
-            "gap": (observed - predicted) / spread,
-        }
-    )

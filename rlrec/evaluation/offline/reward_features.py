@@ -77,6 +77,20 @@ def _item_vectors(catalogue: Catalogue | None, n_choices: int) -> Floats:
     return np.concatenate(parts, axis=1)
 
 
+def situation_names(observations: Observations) -> list[str]:
+    """Return names of the entries of `situation`, such as `context[0]`."""
+    names = [
+        f"{key}[{entry}]"
+        for key in _SITUATION_KEYS
+        if key in observations
+        for entry in range(int(np.prod(np.shape(observations[key])[1:])))
+    ]
+    if "last_response" in observations:
+        n_channels = np.shape(observations["last_response"])[-1]
+        names += [f"last_response[{channel}]" for channel in range(n_channels)]
+    return names
+
+
 def situation(observations: Observations, n_rows: int) -> Floats:
     """Return what is observed but for items, (n_rows, D): situation, counts, last response."""
     parts = [

@@ -83,6 +83,108 @@ def test_calibration_tells_wrong_propensities() -> None:
     assert shrunk.log_likelihood == pytest.approx(shrunk.uniform_log_likelihood, abs=0.01)
 
 
+def test_a_right_model_is_not_in_doubt() -> None:
+    for seed in range(10):
+        found = estimate_logging_policy(without_propensities(slate_log(1_500, seed)))
+        assert found.doubt == ""
+        assert "agree with what was shown to other users" in found.caveat
+
+
+def drawn_log(chances: Any, contexts: Any, seed: int) -> InteractionLog:
+    """Slates of one of A items, with chances (n, A) in contexts (n,), a row a user."""
+    n_rows, rng = len(chances), np.random.default_rng(seed)
+    slates = (np.cumsum(chances, axis=1) < rng.random((n_rows, 1))).sum(axis=1)[:, None]
+    return InteractionLog.from_columns(
+        {
+            "user_id": np.arange(n_rows),
+            "episode_id": np.arange(n_rows),
+            "step": np.zeros(n_rows, np.int64),
+            "slate": slates,
+            "response.click": np.zeros((n_rows, 1), bool),
+            "reward": np.zeros(n_rows),
+            "terminated": np.ones(n_rows, bool),
+            "truncated": np.zeros(n_rows, bool),
+            "context": contexts[:, None].astype(np.float32),
+        },
+        LogMetadata(slate_size=1, response_channels=("click",)),
+    )
+
+
+def test_a_model_right_on_average_is_found_wrong_within_contexts() -> None:
+    contexts = np.arange(6_000) % 2.0
+    first = np.where(contexts == 0, 0.3, 0.7)
+    log = drawn_log(np.stack([first, 1 - first], axis=1), contexts, seed=6)
+    blind = estimate_logging_policy(log, "popularity")
+    assert blind.calibration["gap"].abs().max() < 5  # the marginal chances are right
+    assert blind.largest_gap > 20
+    assert "(popularity) miss what was shown: of item" in blind.doubt
+    assert "where context[0] is" in blind.doubt
+    assert "estimates with them are wrong: of item" in blind.caveat
+    assert estimate_logging_policy(log, "multinomial").doubt == ""
+
+
+def test_a_dependence_that_is_no_line_is_found() -> None:
+    contexts = np.random.default_rng(6).normal(size=8_000)
+    first = np.where(np.abs(contexts) < 0.67, 0.7, 0.3)
+    log = drawn_log(np.stack([first, 1 - first], axis=1), contexts, seed=7)
+    found = estimate_logging_policy(log)  # linear in the context, which tells it nothing
+    assert "where context[0] is" in found.doubt
+
+
+def test_a_gap_that_random_slates_explain_is_told_as_such() -> None:
+    n_rows = 60_000
+    log = drawn_log(np.tile([0.9, 0.05, 0.05], (n_rows, 1)), np.arange(n_rows) % 2.0, seed=8)
+    mixed = estimate_logging_policy(log, "popularity")
+    # 0.98 x 0.9 + 0.02 / 3 is 0.0113 below 0.9, with a standard error of 0.0012
+    assert mixed.doubt == ""
+    assert "no more than the 0.02 of random slates mixed into them explains" in mixed.caveat
+    pure = estimate_logging_policy(log, "popularity", random_share=1e-6)
+    assert "agree with what was shown to other users" in pure.caveat
+
+
+def test_a_gap_that_is_certain_but_small_is_told_and_is_no_doubt() -> None:
+    n_rows = 100_000
+    contexts = np.arange(n_rows) % 2.0
+    first = np.where(contexts == 0, 0.48, 0.52)
+    log = drawn_log(np.stack([first, 1 - first], axis=1), contexts, seed=9)
+    found = estimate_logging_policy(log, "popularity")
+    # 0.02 off, with a standard error of 0.5 / sqrt(50,000) = 0.0022
+    assert found.doubt == ""
+    assert "standard errors, but nowhere by more than 10%" in found.caveat
+
+
+def test_cells_count_what_the_log_shows() -> None:
+    log = without_propensities(slate_log(2_000, seed=10))
+    found = estimate_logging_policy(log, "popularity", random_share=1e-6)
+    contexts, first = log.column("context")[:, 0], log.column("slate")[:, 0]
+    assert len(found.contexts) == 20  # five items by four quarters of the context
+    for cell in found.contexts.to_dict("records"):
+        inside = (contexts > cell["low"]) & (contexts < cell["high"])
+        assert (cell["observed_number"], cell["n"]) == ("context[0]", inside.sum())
+        assert cell["observed"] == pytest.approx((first[inside] == cell["item"]).mean())
+        expected = cell["predicted"]
+        spread = np.sqrt(expected * (1 - expected) / cell["n"])
+        assert cell["gap"] == pytest.approx((cell["observed"] - expected) / spread, abs=0.01)
+    assert found.largest_gap == found.contexts["gap"].abs().max()
+
+
+def test_candidates_are_calibrated_by_item_and_rare_items_together() -> None:
+    n_rows, rng = 12_000, np.random.default_rng(11)
+    candidates = np.argsort(rng.random((n_rows, 40)), axis=1)[:, :2]
+    # Of two items on offer an even one is shown with 0.8 against an odd one, in context 1 alone.
+    contexts = np.arange(n_rows) % 2.0
+    odd = candidates % 2
+    favours = contexts * (odd[:, 1] - odd[:, 0])
+    first = 0.5 + 0.3 * favours
+    log = drawn_log(np.stack([first, 1 - first], axis=1), contexts, seed=12)
+    columns = log.columns() | {"candidates": candidates}
+    log = InteractionLog.from_columns(columns, log.metadata)
+    blind = estimate_logging_policy(log, "popularity")
+    assert set(blind.contexts["item"]) > {-1}
+    assert "where context[0] is" in blind.doubt
+    assert estimate_logging_policy(log).doubt == ""
+
+
 def test_estimates_with_estimated_propensities_say_so(bandit: Any) -> None:
     log = bandit.log(8_000)
     estimated = estimate_logging_policy(without_propensities(log))

@@ -296,6 +296,19 @@ def test_a_very_long_session_among_short_ones_is_weighed_without_a_table() -> No
     np.testing.assert_array_equal(sample.weights[:20_000], np.cumprod(sample.ratios[:20_000]))
 
 
+def test_a_table_of_steps_holds_each_weight_and_the_last_one_of_sessions_that_are_over() -> None:
+    sample = log_of(ALL, 300, seed=6).sample()
+    terms = SNPDIS().terms(sample)
+    values = sample.discounts * sample.weights * sample.rewards
+    for step in range(sample.n_steps):
+        runs = sample.lengths > step
+        rows = sample.first_rows + np.minimum(step, sample.lengths - 1)
+        expected = np.where(runs, values[rows], 0.0)
+        np.testing.assert_array_equal(terms.numerators[:, step], expected)
+        assert terms.denominators is not None
+        np.testing.assert_array_equal(terms.denominators[:, step], sample.weights[rows])
+
+
 NORMALISED = (SNPDIS, SNPrefixPDIS, SequentialSNDR, SAMSNIS, SMSNIS, SAMSNDR, SMSNDR)
 
 
