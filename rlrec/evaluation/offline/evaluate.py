@@ -178,7 +178,7 @@ def evaluate_offline(
         seen_range=_seen_range(rows.rewards, int(rows.steps.max()) + 1, discount),
         contribution_range=contribution_range,
         caveats=() if logging is None else (logging.caveat,),
-        doubt=_doubt(log, rows, observer.n_choices) if logging is None else "",
+        doubt=_doubt(log, rows, observer.n_choices) if logging is None else logging.doubt,
         notes=further.notes,
     )
 
