@@ -5,13 +5,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rlrec.arrays import Floats, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
-from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
+from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
+from rlrec.evaluation.offline.arguments import (
+    check_log,
+    check_logging,
+    check_rounds_discount,
+    check_settings,
+    names_of,
+)
 from rlrec.evaluation.offline.bandit_sample import BanditSample
-from rlrec.evaluation.offline.estimator_menu import Chosen, Kind, Sample, choose, kind_of
+from rlrec.evaluation.offline.estimator_menu import Chosen, Kind, Sample, choose
+from rlrec.evaluation.offline.given_samples import check_kinds, samples_by_kind, user_numbers_of
 from rlrec.evaluation.offline.intervals import METHODS, confidence_interval, stretched_interval
 from rlrec.evaluation.offline.log_samples import (
     LoggedRows,
@@ -25,16 +34,13 @@ from rlrec.evaluation.offline.log_samples import (
     unit_values,
 )
 from rlrec.evaluation.offline.logging_policy import EstimatedLogging
-from rlrec.evaluation.offline.model_values import model_values
+from rlrec.evaluation.offline.model_values import check_model, check_model_use, model_values
 from rlrec.evaluation.offline.offline_results import OfflineEstimate, OfflineFacts, OfflineResults
 from rlrec.evaluation.offline.policy_probabilities import as_judged, as_policies
 from rlrec.evaluation.offline.resampling import Resamples
 from rlrec.evaluation.offline.reward_features import Features
-from rlrec.evaluation.offline.session_rows import (
-    check_discount,
-    check_propensities,
-    possible_range,
-)
+from rlrec.evaluation.offline.scalars import check_discount
+from rlrec.evaluation.offline.session_rows import check_propensities, possible_range
 from rlrec.evaluation.offline.session_sample import SessionSample
 from rlrec.evaluation.offline.slate import SlateSample
 from rlrec.evaluation.offline.terms import Terms
@@ -65,7 +71,7 @@ def evaluate_offline(
     policies: Any,
     log: InteractionLog,
     *,
-    estimators: Iterable[Any] | None = None,
+    estimators: str | Iterable[Any] | None = None,
     interval: str = "bootstrap",
     reward_model: Any = None,
     features: Features | None = None,
@@ -94,13 +100,14 @@ def evaluate_offline(
             and snrips where slots have rewards, pdis, snpdis and sntis of sessions; with
             `reward_model` also dm, dr and sndr; without propensities dm alone.
         interval: One of `METHODS`.
-        reward_model: `ridge`, `boosting`, `network` or one's own (`RewardModel`), for what needs
-            one; by default ridge. For sessions it models returns, by fitted Q evaluation.
+        reward_model: `ridge`, `boosting`, `network` or one's own (`RewardModel`), for estimators
+            that need one, and only with such; by default ridge. For sessions it models returns, by
+            fitted Q evaluation.
         features: What models see; by default `SlateFeatures`.
-        logging: Propensities from `estimate_logging_policy`, for a log without.
-        discount: Weight of the reward one step ahead, above 0 and at most 1.
+        logging: Propensities from `estimate_logging_policy`, for a log without its own.
+        discount: Weight of the reward one step ahead, above 0 and at most 1; of sessions.
         confidence: Of the intervals, in (0, 1).
-        n_replicates: Bootstrap replicates, 2 or more.
+        n_replicates: Bootstrap replicates, 100 or more.
         seed: Of resamples, folds and draws.
         thresholds: What makes an estimate supported.
         value_range: Lowest and highest value of a unit, for unsupported estimates; by default
@@ -113,20 +120,33 @@ def evaluate_offline(
 
     Raises:
         PropensityError: An estimator needs propensities that the log lacks, or they are wrong.
-        UnknownNameError, ConfigError: An estimator is unknown or does not fit the log.
+        UnknownNameError, ConfigError: An estimator is unknown or does not fit the log, or an
+            argument is outside what it may be, or would be ignored.
 
     Stability: experimental.
     """
+    check_settings(
+        interval=interval,
+        confidence=confidence,
+        n_replicates=n_replicates,
+        seed=seed,
+        thresholds=thresholds,
+        value_range=value_range,
+        contribution_range=contribution_range,
+    )
     check_discount(discount)
-    if logging is not None and logging.n_rows != log.n_rows:
-        raise DataError(
-            f"the estimated propensities are of {logging.n_rows} rows, the log has {log.n_rows}"
-        )
+    check_log(log)
+    check_logging(logging, log)
+    check_model(reward_model, features)
     if logging is None:
         rows = read_rows(log)
     else:
         rows = read_rows(log, logging.log_joint, logging.given_prefix)
+    if not rows.is_sessions:
+        check_rounds_discount(discount)
     chosen = choose(_wanted(estimators, rows, reward_model), rows.is_sessions)
+    needs_model = any(each.needs_model for each in chosen)
+    check_model_use(reward_model, features, needs_model, rows.is_sessions)
     if rows.log_joint is None and not all(each.is_direct for each in chosen):
         check_propensities(log)
     observer = Observer(log, catalogue, users)
@@ -135,10 +155,9 @@ def evaluate_offline(
     }
     columns = target_columns(log, judged, observer)
     models: Mapping[str, ModelValues | None] = dict.fromkeys(judged)
-    if any(each.needs_model for each in chosen):
-        models = model_values(
-            log, rows, judged, observer, reward_model or "ridge", features, discount, seed
-        )
+    if needs_model:
+        model = "ridge" if reward_model is None else reward_model
+        models = model_values(log, rows, judged, observer, model, features, discount, seed)
     kinds = {each.kind for each in chosen}
     samples = {
         name: _samples(kinds, rows, columns[name], models[name], discount) for name in judged
@@ -167,9 +186,9 @@ def evaluate_offline(
 
 def evaluate_samples(
     samples: Mapping[str, Sequence[Sample]],
-    estimators: Iterable[Any],
+    estimators: str | Iterable[Any],
     *,
-    users: Ints | None = None,
+    users: ArrayLike | None = None,
     interval: str = "bootstrap",
     confidence: float = 0.95,
     n_replicates: int = 1000,
@@ -187,24 +206,36 @@ def evaluate_samples(
         users: Shape (n_units,). Who each unit belongs to; None makes each its own.
         interval: One of `METHODS`.
         confidence: Of the intervals, in (0, 1).
-        n_replicates: Bootstrap replicates.
+        n_replicates: Bootstrap replicates, 100 or more.
         seed: Of the resamples.
         thresholds: What makes an estimate supported.
         value_range: Lowest and highest value of a unit.
-        contribution_range: Least and most that a unit can add to an estimate.
+        contribution_range: Least and most that a unit can add to an estimate, for the intervals
+            `hoeffding` and `empirical_bernstein`.
+
+    Raises:
+        DataError: Samples are of different units, or `users` of other ones.
+        UnknownNameError, ConfigError: As `evaluate_offline`.
     """
-    if not samples or not all(samples.values()):
-        raise ConfigError("samples must hold at least one sample for each policy")
-    by_kind = {name: {kind_of(each): each for each in some} for name, some in samples.items()}
+    check_settings(
+        interval=interval,
+        confidence=confidence,
+        n_replicates=n_replicates,
+        seed=seed,
+        thresholds=thresholds,
+        value_range=value_range,
+        contribution_range=contribution_range,
+    )
+    by_kind = samples_by_kind(samples)
     is_sessions = any("sessions" in some for some in by_kind.values())
-    first = next(iter(samples.values()))[0]
+    chosen = choose(estimators, is_sessions)
+    check_kinds(by_kind, chosen)
+    first = next(iter(next(iter(by_kind.values())).values()))
     values = _unit_values_of(first)
-    if users is None:
-        users = np.arange(len(values))
-    numbers = np.unique(users, return_inverse=True)[1].astype(np.int64)
+    numbers = user_numbers_of(users, len(values))
     return _results(
         by_kind,
-        choose(estimators, is_sessions),
+        chosen,
         users=numbers,
         supports={name: _support_of(some, numbers) for name, some in by_kind.items()},
         values=values,
@@ -223,9 +254,9 @@ def evaluate_samples(
     )
 
 
-def _wanted(estimators: Iterable[Any] | None, rows: LoggedRows, reward_model: Any) -> list[Any]:
+def _wanted(estimators: Any, rows: LoggedRows, reward_model: Any) -> list[Any]:
     if estimators is not None:
-        return [estimators] if isinstance(estimators, str) else list(estimators)
+        return names_of(estimators)
     if rows.log_joint is None:
         return ["dm"]
     names: list[Any] = list(_SESSIONS if rows.is_sessions else _ROUNDS)
