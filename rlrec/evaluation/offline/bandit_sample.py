@@ -7,6 +7,7 @@ import numpy as np
 
 from rlrec.arrays import Bools, Floats, Ints
 from rlrec.errors import DataError, PropensityError
+from rlrec.evaluation.offline.sample_arrays import as_array
 
 _SUM_TOLERANCE = 1e-6
 
@@ -115,16 +116,14 @@ class BanditSample:
         return given
 
     def _convert(self) -> None:
-        for name in _FLOAT_ARRAYS:
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
-        for name in _INT_ARRAYS:
-            values = getattr(self, name)
-            if values is None:
-                continue
-            if not np.issubdtype(np.asarray(values).dtype, np.integer):
-                raise DataError(f"{name} must be whole numbers, got {np.asarray(values).dtype}")
-            object.__setattr__(self, name, np.asarray(values, np.int64))
+        for name in ("rewards", "propensities", "target_probs"):
+            if getattr(self, name) is None:
+                raise DataError(f"a BanditSample needs {name}, got None")
+        for names, dtype in ((_FLOAT_ARRAYS, np.float64), (_INT_ARRAYS, np.int64)):
+            for name in names:
+                values = getattr(self, name)
+                if values is not None:
+                    object.__setattr__(self, name, as_array(name, values, dtype))
 
     def _check_rounds(self) -> None:
         n = len(np.atleast_1d(self.rewards))

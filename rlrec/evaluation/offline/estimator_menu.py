@@ -3,11 +3,12 @@
 `docs/architecture.md` has the table of names with what each needs beyond propensities.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
 from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
+from rlrec.evaluation.offline.arguments import check_once, names_of
 from rlrec.evaluation.offline.bandit import (
     DM,
     DR,
@@ -132,7 +133,7 @@ def kind_of(sample: Sample) -> Kind:
     return _KINDS[type(sample)]
 
 
-def choose(estimators: Iterable[Any], is_sessions: bool) -> list[Chosen]:
+def choose(estimators: Any, is_sessions: bool) -> list[Chosen]:
     """Return estimators given by name or as objects, checked to fit the log.
 
     Args:
@@ -144,17 +145,11 @@ def choose(estimators: Iterable[Any], is_sessions: bool) -> list[Chosen]:
         UnknownNameError: No estimator has that name.
         ConfigError: An estimator is of the other kind of log, or stands twice.
     """
-    if isinstance(estimators, str):
-        estimators = [estimators]
     chosen = [
-        _named(each, is_sessions) if isinstance(each, str) else _given(each) for each in estimators
+        _named(each, is_sessions) if isinstance(each, str) else _given(each)
+        for each in names_of(estimators)
     ]
-    if not chosen:
-        raise ConfigError("there must be at least one estimator, got none")
-    names = [each.name for each in chosen]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(f"each estimator must stand once; these stand twice: {twice}")
+    check_once([each.name for each in chosen])
     for each in chosen:
         if (each.kind == "sessions") != is_sessions:
             here = "sessions of several steps" if is_sessions else "single steps"

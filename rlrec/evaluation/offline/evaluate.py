@@ -4,16 +4,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rlrec.arrays import Floats, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
-from rlrec.errors import ConfigError, DataError
+from rlrec.errors import ConfigError
+from rlrec.evaluation.offline.arguments import (
+    check_log,
+    check_logging,
+    check_rounds_discount,
+    check_settings,
+    names_of,
+)
 from rlrec.evaluation.offline.balance import propensity_doubt
 from rlrec.evaluation.offline.bandit_sample import BanditSample
 from rlrec.evaluation.offline.estimating import results_of
-from rlrec.evaluation.offline.estimator_menu import Sample, choose, kind_of
+from rlrec.evaluation.offline.estimator_menu import Sample, choose
 from rlrec.evaluation.offline.further_columns import FurtherColumns, Learning
+from rlrec.evaluation.offline.given_samples import check_kinds, samples_by_kind, user_numbers_of
 from rlrec.evaluation.offline.judged_log import JudgedLog, as_logging_policy, with_logging_policy
 from rlrec.evaluation.offline.log_samples import (
     LoggedRows,
@@ -27,16 +36,13 @@ from rlrec.evaluation.offline.log_samples import (
     unit_values,
 )
 from rlrec.evaluation.offline.logging_policy import EstimatedLogging
-from rlrec.evaluation.offline.model_values import model_values
+from rlrec.evaluation.offline.model_values import check_model, check_model_use, model_values
 from rlrec.evaluation.offline.never_shown import share_never_shown
 from rlrec.evaluation.offline.offline_results import OfflineResults
 from rlrec.evaluation.offline.policy_probabilities import as_judged, as_policies
 from rlrec.evaluation.offline.reward_features import Features
-from rlrec.evaluation.offline.session_rows import (
-    check_discount,
-    check_propensities,
-    possible_range,
-)
+from rlrec.evaluation.offline.scalars import check_discount
+from rlrec.evaluation.offline.session_rows import check_propensities, possible_range
 from rlrec.evaluation.offline.session_sample import SessionSample
 from rlrec.evaluation.offline.slate import SlateSample
 from rlrec.evaluation.offline.user_blocks import Observer
@@ -59,7 +65,7 @@ def evaluate_offline(
     policies: Any,
     log: InteractionLog,
     *,
-    estimators: Iterable[Any] | None = None,
+    estimators: str | Iterable[Any] | None = None,
     interval: str = "bootstrap",
     reward_model: Any = None,
     features: Features | None = None,
@@ -90,19 +96,20 @@ def evaluate_offline(
             and snrips where slots have rewards, pdis, snpdis and sntis of sessions; with
             `reward_model` also dm, dr and sndr; without propensities dm alone.
         interval: One of `METHODS`.
-        reward_model: `ridge`, `boosting`, `network` or one's own (`RewardModel`), for what needs
-            one; by default ridge. For sessions it models returns, by fitted Q evaluation.
+        reward_model: `ridge`, `boosting`, `network` or one's own (`RewardModel`), for estimators
+            that need one, and only with such; by default ridge. For sessions it models returns, by
+            fitted Q evaluation.
         features: What models see; by default `SlateFeatures`.
-        logging: Propensities from `estimate_logging_policy`, for a log without.
+        logging: Propensities from `estimate_logging_policy`, for a log without its own.
         logging_policy: The SlatePolicy (or model of stable-baselines3) that wrote the log, as it
             drew, with any random slates mixed in. For estimators that need its probabilities
             of what was not logged too (iips, pi, lips, mrdr and their like; see the table in
             `docs/architecture.md`). Checked against the log's propensities; stands in for them
             where the log has none.
         learning: How probabilities of slots, weights of states and of embeddings are found.
-        discount: Weight of the reward one step ahead, above 0 and at most 1.
+        discount: Weight of the reward one step ahead, above 0 and at most 1; of sessions.
         confidence: Of the intervals, in (0, 1).
-        n_replicates: Bootstrap replicates, 2 or more.
+        n_replicates: Bootstrap replicates, 100 or more.
         seed: Of resamples, folds and draws.
         thresholds: What makes an estimate supported.
         value_range: Lowest and highest value of a unit, for unsupported estimates; by default
@@ -117,19 +124,33 @@ def evaluate_offline(
         PropensityError: An estimator needs propensities that the log lacks, or they are wrong, or
             not those of `logging_policy`.
         UnknownNameError, ConfigError: An estimator is unknown or does not fit the log, or needs
-            something that was not given.
+            something that was not given, or an argument is outside what it may be, or would be
+            ignored.
 
     Stability: experimental.
     """
+    check_settings(
+        interval=interval,
+        confidence=confidence,
+        n_replicates=n_replicates,
+        seed=seed,
+        thresholds=thresholds,
+        value_range=value_range,
+        contribution_range=contribution_range,
+    )
     check_discount(discount)
-    if logging is not None and logging.n_rows != log.n_rows:
-        raise DataError(
-            f"the estimated propensities are of {logging.n_rows} rows, the log has {log.n_rows}"
-        )
+    check_log(log)
+    check_logging(logging, log)
+    check_model(reward_model, features)
     observer = Observer(log, catalogue, users)
     writer = None if logging_policy is None else as_logging_policy(logging_policy)
     rows = _rows(log, logging, writer, observer)
+    if not rows.is_sessions:
+        check_rounds_discount(discount)
     chosen = choose(_wanted(estimators, rows, reward_model), rows.is_sessions)
+    needs_model = any(each.needs_model for each in chosen)
+    uses_model = needs_model or any(each.needs for each in chosen)
+    check_model_use(reward_model, features, uses_model, rows.is_sessions)
     if rows.log_joint is None and not all(each.is_direct for each in chosen):
         check_propensities(log)
     judged = {
@@ -137,10 +158,9 @@ def evaluate_offline(
     }
     columns = target_columns(log, judged, observer)
     models: Mapping[str, ModelValues | None] = dict.fromkeys(judged)
-    if any(each.needs_model for each in chosen):
-        models = model_values(
-            log, rows, judged, observer, reward_model or "ridge", features, discount, seed
-        )
+    model = "ridge" if reward_model is None else reward_model
+    if needs_model:
+        models = model_values(log, rows, judged, observer, model, features, discount, seed)
     judged_log = JudgedLog(
         log=log,
         rows=rows,
@@ -148,7 +168,7 @@ def evaluate_offline(
         log_probs=columns,
         observer=observer,
         logging_policy=writer,
-        reward_model=reward_model or "ridge",
+        reward_model=model,
         features=features,
         discount=discount,
         seed=seed,
@@ -185,9 +205,9 @@ def evaluate_offline(
 
 def evaluate_samples(
     samples: Mapping[str, Sequence[Sample]],
-    estimators: Iterable[Any],
+    estimators: str | Iterable[Any],
     *,
-    users: Ints | None = None,
+    users: ArrayLike | None = None,
     interval: str = "bootstrap",
     confidence: float = 0.95,
     n_replicates: int = 1000,
@@ -205,26 +225,36 @@ def evaluate_samples(
         users: Shape (n_units,). Who each unit belongs to; None makes each its own.
         interval: One of `METHODS`.
         confidence: Of the intervals, in (0, 1).
-        n_replicates: Bootstrap replicates.
+        n_replicates: Bootstrap replicates, 100 or more.
         seed: Of the resamples.
         thresholds: What makes an estimate supported.
         value_range: Lowest and highest value of a unit.
-        contribution_range: Least and most that a unit can add to an estimate.
+        contribution_range: Least and most that a unit can add to an estimate, for the intervals
+            `hoeffding` and `empirical_bernstein`.
+
+    Raises:
+        DataError: Samples are of different units, or `users` of other ones.
+        UnknownNameError, ConfigError: As `evaluate_offline`.
     """
-    if not samples or not all(samples.values()):
-        raise ConfigError("samples must hold at least one sample for each policy")
-    by_kind: dict[str, dict[str, Sample]] = {
-        name: {kind_of(each): each for each in some} for name, some in samples.items()
-    }
+    check_settings(
+        interval=interval,
+        confidence=confidence,
+        n_replicates=n_replicates,
+        seed=seed,
+        thresholds=thresholds,
+        value_range=value_range,
+        contribution_range=contribution_range,
+    )
+    by_kind = samples_by_kind(samples)
     is_sessions = any("sessions" in some for some in by_kind.values())
-    first = next(iter(samples.values()))[0]
+    chosen = choose(estimators, is_sessions)
+    check_kinds(by_kind, chosen)
+    first = next(iter(next(iter(by_kind.values())).values()))
     values = _unit_values_of(first)
-    if users is None:
-        users = np.arange(len(values))
-    numbers = np.unique(users, return_inverse=True)[1].astype(np.int64)
+    numbers = user_numbers_of(users, len(values))
     return results_of(
         by_kind,
-        choose(estimators, is_sessions),
+        chosen,
         users=numbers,
         supports={name: _support_of(some, numbers) for name, some in by_kind.items()},
         values=values,
@@ -243,9 +273,9 @@ def evaluate_samples(
     )
 
 
-def _wanted(estimators: Iterable[Any] | None, rows: LoggedRows, reward_model: Any) -> list[Any]:
+def _wanted(estimators: Any, rows: LoggedRows, reward_model: Any) -> list[Any]:
     if estimators is not None:
-        return [estimators] if isinstance(estimators, str) else list(estimators)
+        return names_of(estimators)
     if rows.log_joint is None:
         return ["dm"]
     names: list[Any] = list(_SESSIONS if rows.is_sessions else _ROUNDS)

@@ -72,9 +72,42 @@ def model_values(
     return found
 
 
+def check_model(model: Any, features: Any) -> None:
+    """Check a model and the features it sees, before there is anything to model.
+
+    Raises:
+        UnknownNameError: No model has that name.
+        ConfigError: It is no model, or the features are no function.
+    """
+    if model is not None:
+        _as_q_model(model)
+    if features is not None and (not callable(features) or isinstance(features, type)):
+        raise ConfigError(
+            f"features must be a function of observations and slates, such as "
+            f"SlateFeatures(catalogue, n_choices), got {features!r:.80}"
+        )
+
+
+def check_model_use(model: Any, features: Any, is_needed: bool, is_sessions: bool) -> None:
+    """Raise ConfigError for a model that would be ignored, or is one of sessions only."""
+    given = [
+        name for name, each in (("reward_model", model), ("features", features)) if each is not None
+    ]
+    if given and not is_needed:
+        raise ConfigError(
+            f"none of these estimators uses a model of the reward: leave {' and '.join(given)} "
+            f"out, or add one that does, such as dm or dr"
+        )
+    if not is_sessions and isinstance(model, LinearQ | IteratedQ):
+        raise ConfigError(
+            f"{type(model).__name__} models returns of sessions, and each session of this log has "
+            f"one step: give a model of the reward, such as 'ridge'"
+        )
+
+
 def _as_q_model(model: Any) -> tuple[QModel, bool]:
     """Return a model of Q, and whether it is linear in the features."""
-    if isinstance(model, LinearQ) or model == "ridge":
+    if isinstance(model, LinearQ) or (isinstance(model, str) and model == "ridge"):
         return (model if isinstance(model, LinearQ) else LinearQ()), True
     if isinstance(model, IteratedQ):
         return model, False

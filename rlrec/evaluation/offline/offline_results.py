@@ -80,6 +80,11 @@ class OfflineResults:
 
     def __getitem__(self, key: tuple[str, str]) -> OfflineEstimate:
         """Return the estimate of a policy by an estimator."""
+        if not isinstance(key, tuple) or [type(part) for part in key] != [str, str]:
+            raise UnknownNameError(
+                f"an estimate is found by policy and estimator, as in results['policy', 'ips'], "
+                f"got {key!r:.80}"
+            )
         for estimate in self.estimates:
             if (estimate.policy, estimate.estimator) == key:
                 return estimate

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from rlrec.arrays import Floats, Ints, Observations
 from rlrec.errors import ConfigError, DataError, PropensityError
+from rlrec.evaluation.offline.sample_arrays import as_array
 from rlrec.policy import SlatePolicy
 from rlrec.slates import SlateDraw
 
@@ -33,12 +34,12 @@ class TargetProbabilities:
     of_choices: Floats | None = None
 
     def __post_init__(self) -> None:
-        given = np.asarray(self.given_prefix, np.float64)
+        given = as_array("target probabilities", self.given_prefix)
         given = given[:, None] if given.ndim == 1 else given
         object.__setattr__(self, "given_prefix", given)
         _check_unit(given, "target probabilities")
         if self.of_choices is not None:
-            choices = np.asarray(self.of_choices, np.float64)
+            choices = as_array("target probabilities of choices", self.of_choices)
             object.__setattr__(self, "of_choices", choices)
             if choices.ndim != 2 or len(choices) != len(given):
                 raise DataError(
@@ -61,7 +62,7 @@ class TargetProbabilities:
             probabilities: Shape (n_rows, A), rows summing to 1.
             slates: Shape (n_rows, 1). As logged.
         """
-        choices = np.asarray(probabilities, np.float64)
+        choices = as_array("target probabilities of choices", probabilities)
         if choices.ndim != 2 or len(choices) != len(slates) or slates.shape[1] != 1:
             raise DataError(
                 f"probabilities of all choices need shape ({len(slates)}, A) and slates of one, "
@@ -196,7 +197,7 @@ def as_judged(policy: Any, name: str, slates: Ints | None) -> Judged:
                 f"policy {name!r}: arrays of probabilities belong to evaluate_offline; a log that "
                 f"is streamed needs a SlatePolicy"
             )
-        return _from_array(np.asarray(policy), name, slates)
+        return _from_array(as_array(f"policy {name!r}: probabilities", policy), name, slates)
     raise ConfigError(
         f"policy {name!r} must be a SlatePolicy (act and log_probs), a model of stable-baselines3 "
         f"or an array of probabilities, got {type(policy).__name__}"

@@ -6,7 +6,8 @@ import numpy as np
 from scipy import stats
 
 from rlrec.arrays import Floats, Ints
-from rlrec.errors import ConfigError, DataError
+from rlrec.errors import DataError
+from rlrec.evaluation.offline.scalars import check_whole
 from rlrec.evaluation.offline.terms import Terms, ratio_sums
 
 MOST_CLUSTERS = 1000
@@ -72,7 +73,7 @@ class Resamples:
         n_units: n.
         n_replicates: R, 2 or more.
         seed: Of the draws.
-        most_clusters: Blocks at most.
+        most_clusters: Blocks at most, 2 or more.
     """
 
     def __init__(
@@ -83,8 +84,9 @@ class Resamples:
         seed: int = 0,
         most_clusters: int = MOST_CLUSTERS,
     ) -> None:
-        if n_replicates < 2:
-            raise ConfigError(f"n_replicates must be 2 or more, got {n_replicates!r}")
+        check_whole("n_replicates", n_replicates, 2)
+        check_whole("seed", seed, 0)
+        check_whole("most_clusters", most_clusters, 2)
         rng = np.random.default_rng(seed)
         self._blocks = _blocks(users, n_units, most_clusters, rng)
         self.n_clusters = int(self._blocks.max()) + 1

@@ -45,7 +45,12 @@ def as_model(model: Any) -> RewardModel:
                 f"no reward model is called {model!r}.{nearest_hint(model, MODELS)}"
             )
         return MODELS[model]()
-    if not hasattr(model, "fit"):
+    if isinstance(model, type):
+        raise ConfigError(
+            f"a reward model must be an object, got the class {model.__name__}: write "
+            f"{model.__name__}()"
+        )
+    if not callable(getattr(model, "fit", None)):
         raise ConfigError(
             f"a reward model must be one of {sorted(MODELS)} or have a method "
             f"fit(features, targets, weights) that returns something with predict(features), got "

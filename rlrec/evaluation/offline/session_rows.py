@@ -6,7 +6,7 @@ import numpy as np
 
 from rlrec.arrays import Bools, Floats, Ints
 from rlrec.data.log import InteractionLog
-from rlrec.errors import ConfigError, PropensityError
+from rlrec.errors import PropensityError
 from rlrec.evaluation.offline.user_blocks import user_numbers
 from rlrec.evaluation.offline.verdict import summed
 
@@ -81,12 +81,6 @@ def possible_range(
     total = float(np.sum(discount ** np.arange(longest, dtype=np.float64)))
     low = lowest * (total if lowest < 0 else 1.0)
     return low, highest * (total if highest > 0 else 1.0)
-
-
-def check_discount(discount: float) -> None:
-    """Raise ConfigError for a discount outside (0, 1]."""
-    if not 0 < discount <= 1:
-        raise ConfigError(f"discount must be above 0 and at most 1, got {discount!r}")
 
 
 def has_propensities(log: InteractionLog) -> bool:

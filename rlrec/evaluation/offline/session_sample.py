@@ -8,9 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Bools, Floats, Ints
-from rlrec.errors import ConfigError, DataError, PropensityError
+from rlrec.errors import DataError, PropensityError
+from rlrec.evaluation.offline.sample_arrays import as_array
+from rlrec.evaluation.offline.scalars import check_discount
 
 _TOLERANCE = 1e-6  # relative, of a joint against the product of its slots
+
+_DTYPES = {"lengths": np.int64, "terminated": np.bool_}
 
 # Tables of sessions by steps: made whole up to so many numbers, or numbers a row, and steps.
 _SMALL_TABLE = 2**22
@@ -81,11 +85,14 @@ class SessionSample:
     a slot that the target never shows."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.discount <= 1:
-            raise ConfigError(f"discount must be above 0 and at most 1, got {self.discount!r}")
+        check_discount(self.discount)
+        for name in ("rewards", "lengths"):
+            if getattr(self, name) is None:
+                raise DataError(f"a SessionSample needs {name}, got None")
         for each in fields(self):
             if each.name != "discount" and getattr(self, each.name) is not None:
-                values = _as_array(each.name, getattr(self, each.name))
+                dtype = _DTYPES.get(each.name, np.float64)
+                values = as_array(each.name, getattr(self, each.name), dtype)
                 object.__setattr__(self, each.name, values)
         _check_shape("rewards", self.rewards, (self.rewards.size,))
         _check_lengths(self.lengths, len(self.rewards))
@@ -357,19 +364,6 @@ def geometric_sums(discount: float, n_steps: int) -> Floats:
     """Return the sums of the first 0, 1, ..., n_steps powers of `discount`, (n_steps + 1,)."""
     sums: Floats = np.append(0.0, np.cumsum(np.power(discount, np.arange(n_steps))))
     return sums
-
-
-def _as_array(name: str, values: Any) -> NDArray[Any]:
-    array = np.asarray(values)
-    kinds: str = "fiub"
-    dtype: np.dtype[Any] = np.dtype(np.float64)
-    if name == "lengths":
-        kinds, dtype = "iu", np.dtype(np.int64)
-    elif name == "terminated":
-        kinds, dtype = "b", np.dtype(np.bool_)
-    if array.dtype.kind not in kinds:
-        raise DataError(f"{name} must be {dtype.name}, got {array.dtype}")
-    return array.astype(dtype, copy=False)
 
 
 def _check_lengths(lengths: Ints, n_rows: int) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rlrec.arrays import Bools, Floats, Ints
 from rlrec.errors import DataError, PropensityError
+from rlrec.evaluation.offline.sample_arrays import as_array
 from rlrec.evaluation.offline.terms import Terms, normalised, one_term
 
 _TOLERANCE = 1e-6  # relative, between probabilities that must agree
@@ -80,7 +81,7 @@ class SlateSample:
             value = getattr(self, field.name)
             if value is not None:
                 kind = np.int64 if field.name == "actions" else np.float64
-                object.__setattr__(self, field.name, np.asarray(value, dtype=kind))
+                object.__setattr__(self, field.name, as_array(field.name, value, kind))
         _check_sample(self)
 
     @property

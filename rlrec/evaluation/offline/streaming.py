@@ -1,6 +1,6 @@
 """Importance sampling over a log of any length, in blocks of users, keeping sums only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,13 @@ from rlrec.arrays import Floats, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import BLOCK_ROWS, InteractionLog
 from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
+from rlrec.evaluation.offline.arguments import (
+    check_log,
+    check_once,
+    check_rounds_discount,
+    check_settings,
+    names_of,
+)
 from rlrec.evaluation.offline.intervals import stretched_interval
 from rlrec.evaluation.offline.offline_results import OfflineEstimate, OfflineFacts, OfflineResults
 from rlrec.evaluation.offline.policy_probabilities import (
@@ -18,9 +25,9 @@ from rlrec.evaluation.offline.policy_probabilities import (
     target_log_probs,
 )
 from rlrec.evaluation.offline.resampling import MOST_CLUSTERS, Resamples
+from rlrec.evaluation.offline.scalars import check_discount, check_whole
 from rlrec.evaluation.offline.session_rows import (
     Sessions,
-    check_discount,
     check_propensities,
     logged_log_propensities,
     possible_range,
@@ -49,7 +56,7 @@ def stream_offline(
     policies: Any,
     log: InteractionLog,
     *,
-    estimators: Sequence[str] = STREAMED,
+    estimators: str | Iterable[str] | None = None,
     discount: float = 1.0,
     confidence: float = 0.95,
     n_replicates: int = 1000,
@@ -68,29 +75,36 @@ def stream_offline(
     Args:
         policies: A SlatePolicy or stable-baselines3 model, or a dict of several by name.
         log: With `log_propensity`.
-        estimators: Of `STREAMED`.
+        estimators: Of `STREAMED`; by default all.
         discount: Weight of the reward one step ahead, above 0 and at most 1.
         confidence: Of the intervals, in (0, 1).
-        n_replicates: Bootstrap replicates.
+        n_replicates: Bootstrap replicates, 100 or more.
         seed: Of the bootstrap.
         thresholds: What makes an estimate supported.
         value_range: Lowest and highest value of a unit, if they are known.
         users: Simulator or environment that observes as the policies do.
         catalogue: The items, where observations need them.
-        n_rows: Rows held in memory at a time, about.
+        n_rows: Rows held in memory at a time, about; 1 or more.
 
     Raises:
         PropensityError: The log has no propensities.
         UnknownNameError: An estimator is not one of `STREAMED`.
+        ConfigError: An argument is outside what it may be, or would be ignored.
     """
-    for name in estimators:
-        if name not in STREAMED:
-            raise UnknownNameError(
-                f"no estimator called {name!r} works on sums; use evaluate_offline for others."
-                f"{nearest_hint(name, STREAMED)}"
-            )
+    names = _streamed(estimators)
+    check_settings(
+        confidence=confidence,
+        n_replicates=n_replicates,
+        seed=seed,
+        thresholds=thresholds,
+        value_range=value_range,
+    )
     check_discount(discount)
+    check_whole("n_rows", n_rows, 1)
+    check_log(log)
     check_propensities(log)
+    if discount != 1 and not _has_later_steps(log):
+        check_rounds_discount(discount)
     judged = {name: as_judged(policy, name, None) for name, policy in as_policies(policies).items()}
     for name, policy in judged.items():
         if isinstance(policy, TargetProbabilities):
@@ -134,7 +148,7 @@ def stream_offline(
     estimates, replicates = [], {}
     for name, summed_up in sums.items():
         support = summed_up.support()
-        for estimator in estimators:
+        for estimator in names:
             terms = summed_up.terms(estimator)
             drawn = resamples.of(terms)
             replicates[name, estimator] = drawn
@@ -159,6 +173,22 @@ def stream_offline(
                 )
             )
     return OfflineResults(estimates=tuple(estimates), facts=facts, replicates=replicates)
+
+
+def _streamed(estimators: Any) -> list[str]:
+    names = names_of(STREAMED if estimators is None else estimators)
+    for name in names:
+        if not isinstance(name, str) or name not in STREAMED:
+            raise UnknownNameError(
+                f"no estimator called {name!r} works on sums; use evaluate_offline for others."
+                f"{nearest_hint(name, STREAMED)}"
+            )
+    check_once(names)
+    return names
+
+
+def _has_later_steps(log: InteractionLog) -> bool:
+    return any(block["step"].any() for block in log.blocks(["step"]))
 
 
 class _Sums:

@@ -247,7 +247,7 @@ def test_the_plot_greys_out_what_is_not_supported(bandit: Any, tmp_path: Path) -
         ({"confidence": 1.0}, ConfigError, "confidence must lie between"),
         ({"value_range": (1.0, 0.0)}, ConfigError, "value_range must rise"),
         ({"reward_model": "forest", "estimators": ["dm"]}, UnknownNameError, "no reward model"),
-        ({"n_replicates": 1}, ConfigError, "n_replicates must be 2 or more"),
+        ({"n_replicates": 1}, ConfigError, "n_replicates must be 100 or more"),
     ],
 )
 def test_bad_arguments_are_refused(

@@ -332,7 +332,7 @@ def test_every_name_answers_or_says_what_to_give(visits: Any, bandit: Any) -> No
                     estimators=[name + tuned],
                     logging_policy=policy,
                     users=observed,
-                    n_replicates=20,
+                    n_replicates=100,
                 )
             except (ConfigError, DataError) as error:
                 unanswered[number, name] = str(error)

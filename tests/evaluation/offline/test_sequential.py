@@ -239,7 +239,7 @@ def test_bad_columns_are_refused_with_their_row() -> None:
     _refused(DataError, f"rewards must be finite.*{here}", rewards=[0, 0, np.inf, 0])
     _refused(DataError, "must sum to the 4 rows", lengths=np.array([1, 2]))
     _refused(DataError, "session 1 has 0", lengths=np.array([4, 0]))
-    _refused(DataError, "lengths must be int64", lengths=np.array([1.0, 3.0]))
+    _refused(DataError, "lengths must be whole numbers", lengths=np.array([1.0, 3.0]))
     _refused(ConfigError, "discount must be above 0", discount=0.0)
     _refused(DataError, r"q_hat must have shape \(4,\)", q_hat=np.zeros(3))
     _refused(DataError, "v_after.*session 0", terminated=[False, True], v_after=[np.nan, np.nan])

@@ -1,7 +1,11 @@
 """Sums of ratios, their influences and their resamples."""
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+import pytest
+
+from rlrec.errors import ConfigError
 from rlrec.evaluation.offline.resampling import Resamples
 from rlrec.evaluation.offline.terms import Terms, normalised, one_term
 
@@ -50,3 +54,18 @@ def test_two_policies_meet_the_same_replicates() -> None:
     resamples = Resamples(None, 500, 50)
     difference = resamples.values(one_term(values + 1.0)) - resamples.values(one_term(values))
     np.testing.assert_allclose(difference, 1.0)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"n_replicates": 1},
+        {"n_replicates": 100.0},
+        {"seed": -1},
+        {"most_clusters": 0},
+        {"most_clusters": 1},
+    ],
+)
+def test_resamples_need_whole_numbers(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(arguments))} must be"):
+        Resamples(None, 100, **arguments)
