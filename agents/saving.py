@@ -3,13 +3,14 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import maybe_make_env
+from stable_baselines3.common.type_aliases import GymEnv
 
 from rlrec.baselines.model_folder import Fitted, SavedModel, read_model, write_model
 from rlrec.data.catalogue import Catalogue
@@ -36,6 +37,49 @@ _TRAINING_STATE = (
     "replay",
     "users",
 )
+
+
+class SavedInFolder:
+    """`save` and `load` of agents: folders of safetensors with a JSON card, instead of pickles."""
+
+    config_class: ClassVar[type[Any]]
+    """Of the settings."""
+    kept: ClassVar[tuple[str, ...]]
+    """What a saved agent remembers beside its networks."""
+
+    def save(self, path: str | Path) -> None:
+        """Write the networks to a folder, for use: safetensors and a JSON card.
+
+        Args:
+            path: The folder; a model saved there earlier is replaced.
+        """
+        agent: Any = self
+        save_agent(Path(path), agent)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        env: GymEnv | str,
+        device: torch.device | str = "auto",
+        *,
+        catalogue: Catalogue | None = None,
+    ) -> Self:
+        """Return the agent saved in a folder; nothing is unpickled.
+
+        Args:
+            path: The folder.
+            env: Users like those it was made for.
+            device: As in stable-baselines3.
+            catalogue: The items; by default that of `env`, if it has one.
+
+        Raises:
+            ModelFileError: The files are missing, damaged, foreign or of another version, or `env`
+                offers or observes something else.
+        """
+        agent_class: Any = cls
+        agent: Self = load_agent(agent_class, Path(path), env, device, catalogue)
+        return agent
 
 
 def save_agent(folder: Path, agent: AnyAgent) -> None:

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -19,7 +18,7 @@ from rlrec.agents.logged import logged_transitions
 from rlrec.agents.networks import ItemKnowledge
 from rlrec.agents.plackett_luce import PlackettLuce
 from rlrec.agents.replay import LoggedTransitions
-from rlrec.agents.saving import load_agent, save_agent
+from rlrec.agents.saving import SavedInFolder
 from rlrec.agents.serving import blocks_of, catalogue_of, check_same_catalogue, check_users
 from rlrec.agents.slate_actor_critic import Judged, SlateActorCritic
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
@@ -34,7 +33,7 @@ _BLOCK = 4096  # transitions judged at once
 _MOST_LOG_RATIO = 10.0  # beyond it a ratio is clipped in any case, and its exponential overflows
 
 
-class SlatePPO(PPO):
+class SlatePPO(SavedInFolder, PPO):  # type: ignore[misc]
     """Proximal policy optimisation with a Plackett-Luce head over the items.
 
     Slates are drawn item by item without repeats, so the likelihood of a slate is exact, unlike
@@ -68,7 +67,6 @@ class SlatePPO(PPO):
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"SlateActorCritic": SlateActorCritic}
     config_class: ClassVar[type[SlatePPOConfig]] = SlatePPOConfig
     kept: ClassVar[tuple[str, ...]] = ("n_pretraining_updates", "num_timesteps", "leash")
-    """What a saved agent remembers beside its networks."""
     policy: SlateActorCritic  # type: ignore[assignment]
 
     def __init__(
@@ -287,37 +285,6 @@ class SlatePPO(PPO):
         if self.config.leash > 0 and self._anchor is not None:
             factor = 1.5 if divergence > self.config.leash_budget else 1 / 1.1
             self.leash = float(np.clip(self.leash * factor, 1e-4, 1e3))
-
-    def save(self, path: str | Path) -> None:  # type: ignore[override]
-        """Write the networks to a folder, for use: safetensors and a JSON card.
-
-        Args:
-            path: The folder; a model saved there earlier is replaced.
-        """
-        save_agent(Path(path), self)
-
-    @classmethod
-    def load(  # type: ignore[override]
-        cls,
-        path: str | Path,
-        env: GymEnv | str,
-        device: torch.device | str = "auto",
-        *,
-        catalogue: Catalogue | None = None,
-    ) -> Self:
-        """Return the agent saved in a folder; nothing is unpickled.
-
-        Args:
-            path: The folder.
-            env: Users like those it was made for.
-            device: As in stable-baselines3.
-            catalogue: The items; by default that of `env`, if it has one.
-
-        Raises:
-            ModelFileError: The files are missing, damaged, foreign or of another version, or `env`
-                offers or observes something else.
-        """
-        return load_agent(cls, Path(path), env, device, catalogue)
 
     def act(
         self, observations: Observations, rng: np.random.Generator, deterministic: bool = False

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from rlrec.agents.logged import logged_transitions
 from rlrec.agents.networks import ItemKnowledge
 from rlrec.agents.replay import LoggedTransitions, SlateBatch, SlateReplayBuffer, joined
-from rlrec.agents.saving import load_agent, load_training, save_agent, save_training
+from rlrec.agents.saving import SavedInFolder, load_training, save_training
 from rlrec.agents.serving import blocks_of, catalogue_of, check_same_catalogue, check_users
 from rlrec.agents.slate_q_config import SlateQConfig
 from rlrec.agents.slate_q_policy import SlateQPolicy
@@ -35,7 +35,7 @@ from rlrec.slates import SlateDraw, given_prefix
 Progress = Callable[[int, int], None]
 
 
-class SlateQ(OffPolicyAlgorithm):
+class SlateQ(SavedInFolder, OffPolicyAlgorithm):  # type: ignore[misc]
     """Q-learning for slates from which a user takes at most one item.
 
     The value of a slate is the expectation over what is taken,
@@ -71,7 +71,6 @@ class SlateQ(OffPolicyAlgorithm):
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"SlateQPolicy": SlateQPolicy}
     config_class: ClassVar[type[SlateQConfig]] = SlateQConfig
     kept: ClassVar[tuple[str, ...]] = ("n_pretraining_updates", "num_timesteps", "exploration")
-    """What a saved agent remembers beside its networks."""
     policy: SlateQPolicy
 
     def __init__(
@@ -275,37 +274,6 @@ class SlateQ(OffPolicyAlgorithm):
         shrinking = max(1.0, config.exploration_share * self._total_timesteps)
         done = min(1.0, self.num_timesteps / shrinking)
         return self.exploration + done * (config.exploration_end - self.exploration)
-
-    def save(self, path: str | Path) -> None:  # type: ignore[override]
-        """Write the networks to a folder, for use: safetensors and a JSON card.
-
-        Args:
-            path: The folder; a model saved there earlier is replaced.
-        """
-        save_agent(Path(path), self)
-
-    @classmethod
-    def load(  # type: ignore[override]
-        cls,
-        path: str | Path,
-        env: GymEnv | str,
-        device: torch.device | str = "auto",
-        *,
-        catalogue: Catalogue | None = None,
-    ) -> Self:
-        """Return the agent saved in a folder; nothing is unpickled.
-
-        Args:
-            path: The folder.
-            env: Users like those it was made for.
-            device: As in stable-baselines3.
-            catalogue: The items; by default that of `env`, if it has one.
-
-        Raises:
-            ModelFileError: The files are missing, damaged, foreign or of another version, or `env`
-                offers or observes something else.
-        """
-        return load_agent(cls, Path(path), env, device, catalogue)
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write all that `learn` needs to go on to the bit: also users, replay and optimiser."""
