@@ -104,6 +104,8 @@ def load_coat(folder: str | Path) -> Coat:
     Reference:
         Schnabel, Swaminathan, Singh, Chandak and Joachims, 2016, "Recommendations as Treatments".
     """
+    if not isinstance(folder, str | Path):
+        raise ConfigError(f"folder must be a path, got {folder!r:.80}")
     folder = Path(folder)
     files = files_at(folder)
     train = _matrix(_needed(files, folder, "train.ascii"))
@@ -113,9 +115,9 @@ def load_coat(folder: str | Path) -> Coat:
     n_users, n_items = train.shape
     user_names = _names(_needed(features, beside, "user_features_map.txt"))
     item_names = _names(_needed(features, beside, "item_features_map.txt"))
-    user_features = _matrix(
-        _needed(features, beside, "user_features.ascii"), (n_users, len(user_names))
-    )
+    user_file = _needed(features, beside, "user_features.ascii")
+    user_features = _matrix(user_file, (n_users, len(user_names)))
+    _refuse(user_file, user_features, ~np.isin(user_features, (0, 1)), "0 or 1")
     item_file = _needed(features, beside, "item_features.ascii")
     item_features = _matrix(item_file, (n_items, len(item_names)))
     catalogue = _catalogue(item_file, item_features, item_names)
@@ -159,6 +161,8 @@ def _matrix(source: RawFile, shape: tuple[int, ...] | None = None) -> Floats:
 def _ratings(source: RawFile, matrix: Floats, catalogue: Catalogue) -> Ratings:
     _refuse(source, matrix, (matrix != 0) & ~np.isin(matrix, np.arange(1, 6)), f"0 or {_SCALE}")
     users, items = np.nonzero(matrix)
+    if not users.size:
+        raise DataError(f"{source}: expected one rating or more, found only 0 (not rated)")
     return Ratings(
         user_ids=np.arange(len(matrix)),
         user_index=users.astype(np.int64),

@@ -276,12 +276,13 @@ def _items(path: Path) -> Catalogue:
     """Return the catalogue: a number and hashed categories, of which the first are the topics."""
     names = [name for name in _header(path) if re.fullmatch(r"item_feature_\d+", name)]
     table = Table(path, ",", ids=tuple(names[1:]))
-    item_ids = table.numbers("item_id").astype(np.int64)
-    if (item_ids != np.arange(len(item_ids))).any():
-        row = int((item_ids != np.arange(len(item_ids))).argmax())
+    written = table.numbers("item_id")
+    item_ids = np.arange(len(written))
+    if (written != item_ids).any():
+        row = int((written != item_ids).argmax())
         raise DataError(
             f"{table.where(row, 'item_id')}: items must be numbered 0, 1, 2, ... in order, found "
-            f"{item_ids[row]}"
+            f"{written[row]:g}"
         )
     if len(names) < 2:
         raise DataError(f"{path}, line 1: expected columns item_feature_0, item_feature_1, ...")

@@ -69,6 +69,12 @@ def test_propensities_may_be_packed_or_missing(tmp_path: Path) -> None:
         ("train.ascii", "0 5 3\n4 6 0\n", r"train.ascii, line 2, column 2: expected 0 or 1 to 5"),
         ("train.ascii", "0 5 3\n4 0\n", "line 2: expected 3 numbers"),
         ("train.ascii", "0 x 3\n4 0 1\n", "line 1: expected numbers"),
+        ("test.ascii", "0 0 0\n0 0 0\n", r"test\.ascii: expected one rating or more, found only 0"),
+        (
+            "user_item_features/user_features.ascii",
+            "1 0\n7 1\n",
+            r"user_features\.ascii, line 2, column 1: expected 0 or 1, found 7",
+        ),
         ("test.ascii", "1 2 0\n", "expected 2 lines of 3 numbers, found 1 of 3"),
         ("propensities.ascii", "0 1 1\n1 1 1\n", "line 1, column 1: expected a probability"),
     ],
@@ -76,6 +82,11 @@ def test_propensities_may_be_packed_or_missing(tmp_path: Path) -> None:
 def test_a_wrong_number_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         load_coat(write(tmp_path, **{name: text}))
+
+
+def test_a_folder_is_a_path() -> None:
+    with pytest.raises(ConfigError, match="folder must be a path, got None"):
+        load_coat(None)  # type: ignore[arg-type]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -100,6 +100,15 @@ def test_propensities_outside_their_range_are_refused(tmp_path: Path, propensity
         load(folder)
 
 
+def test_items_are_numbered_by_whole_numbers(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    context = folder / "random" / "men" / "item_context.csv"
+    rows = [line.replace(f",{n},", f",{n}.4,", 1) for n, line in enumerate(ITEMS[1:])]
+    context.write_text("\n".join([ITEMS[0], *rows, ""]))
+    with pytest.raises(DataError, match=r"line 2, column 'item_id': .* in order, found 0\.4"):
+        load(folder)
+
+
 def test_counts_are_checked(tmp_path: Path) -> None:
     folder = write(tmp_path)
     with pytest.raises(DataError, match=r"expected 4 rows, found 3.*pass expect=3"):

@@ -201,15 +201,15 @@ def interval_plot(results: OfflineResults) -> str:
     estimates, facts = results.estimates, results.facts
     ends = [facts.logged_value]
     for each in estimates:
-        ends += [end for end in (each.lower, each.upper) if math.isfinite(end)]
+        ends += [each.lower, each.upper]
         ends += [each.value] if each.verdict.word != UNSUPPORTED else []
-    low, high = min(ends), max(ends)
-    margin = 0.04 * ((high - low) or 1.0)
-    low, high = low - margin, high + margin
+    low, high = _scale(ends)
     height = top + row_height * len(estimates) + 40
 
     def x(value: float) -> float:
-        share = min(max((value - low) / (high - low), 0.0), 1.0)
+        if math.isnan(value):
+            value = low
+        share = (min(max(value, low), high) - low) / (high - low)
         return left + (width - left - right) * share
 
     bottom = height - 34
@@ -358,6 +358,16 @@ def _estimate(parts: dict[str, Any]) -> OfflineEstimate:
     )
 
 
+def _scale(ends: list[float]) -> tuple[float, float]:
+    """Return where the plot begins and ends: a little outside of all finite `ends`."""
+    finite = [min(max(end, -_LARGEST), _LARGEST) for end in ends if math.isfinite(end)] or [0.0]
+    low, high = min(finite), max(finite)
+    # Where all are (nearly) one large number, a fixed margin would vanish beside it.
+    smallest = 1e-9 * max(abs(low), abs(high))
+    margin = 0.04 * max((high - low) or 1.0, smallest)
+    return low - margin, high + margin
+
+
 def _ticks(low: float, high: float) -> list[float]:
     """Return about five round numbers between `low` and `high`."""
     power = 10.0 ** math.floor(math.log10((high - low) / 5))
@@ -365,6 +375,9 @@ def _ticks(low: float, high: float) -> list[float]:
     first, last = math.ceil(low / step), math.floor(high / step)
     return [round(index * step, 12) for index in range(first, last + 1)]
 
+
+_LARGEST = 1e300
+"""What is further out is drawn at the edge."""
 
 _COLOURS = {SUPPORTED: "#2f5d8a", MODEL_ONLY: "#e0882f", UNSUPPORTED: "#c9ced6"}
 

@@ -17,7 +17,7 @@ from scipy import stats
 from rlrec.arrays import Floats, Ints
 from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
 from rlrec.evaluation.offline.offline_results import OfflineResults
-from rlrec.evaluation.offline.verdict import UNSUPPORTED
+from rlrec.evaluation.offline.verdict import UNSUPPORTED, Verdict
 
 
 class TopRisk(NamedTuple):
@@ -58,6 +58,8 @@ class Ranking:
     """Shape (R, P). The estimates in each bootstrap replicate, stretched."""
     unranked: Mapping[str, str]
     """Policies without a supported estimate, and why."""
+    verdicts: Mapping[str, Verdict]
+    """Of each policy, ranked or not: a place that rests on a model alone says so here."""
 
     def probability_best(self) -> Floats:
         """Return for each policy how likely it is the best of those ranked, (P,), summing to 1."""
@@ -72,8 +74,9 @@ class Ranking:
     def table(self) -> pd.DataFrame:
         """Return one row a policy, best first; those that are not ranked stand below, with why.
 
-        `missed_from_here` is `top_risk(k).missed` with k the policy's place: the probability that
-        the best one stands below it.
+        `verdict` is that of the estimate: what is `model only` is ranked by a model whose error no
+        probability here knows. `missed_from_here` is `top_risk(k).missed` with k the policy's
+        place: the probability that the best one stands below it.
         """
         n = len(self.policies)
         ranked = pd.DataFrame(
@@ -83,7 +86,8 @@ class Ranking:
                 "value": self.values,
                 "probability_best": self.probability_best(),
                 "missed_from_here": [self.top_risk(k).missed for k in range(1, n + 1)],
-                "reason": [""] * n,
+                "verdict": [self.verdicts[name].word for name in self.policies],
+                "reason": [self.verdicts[name].reason for name in self.policies],
             }
         )
         rest = pd.DataFrame(
@@ -94,6 +98,7 @@ class Ranking:
                     "value": math.nan,
                     "probability_best": math.nan,
                     "missed_from_here": math.nan,
+                    "verdict": self.verdicts[name].word,
                     "reason": reason,
                 }
                 for name, reason in self.unranked.items()
@@ -161,6 +166,7 @@ def rank_policies(results: OfflineResults, estimator: str) -> Ranking:
         values=np.array([each.value for each in ranked]),
         replicates=np.stack([drawn[each.policy] for each in ranked], axis=1),
         unranked=unranked,
+        verdicts={each.policy: each.verdict for each in estimates},
     )
 
 

@@ -1,6 +1,9 @@
 """The one call, on logs whose truth is known."""
 
 import json
+import math
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +232,27 @@ def test_the_plot_greys_out_what_is_not_supported(bandit: Any, tmp_path: Path) -
     html = results.to_html(tmp_path / "plot.html")
     assert "a<b" not in html
     assert "900 rounds of 450 users" in html
+
+
+@pytest.mark.parametrize("reward", [1e17, -1e17, 1e307, 1e-17, 0.0, np.inf, np.nan])
+def test_rewards_that_are_all_one_number_are_drawn(bandit: Any, reward: float) -> None:
+    log = bandit.log(300)
+    is_usual = abs(reward) < 1e10
+    columns = log.columns() | {"reward": np.full(300, reward if is_usual else 1.0)}
+    results = evaluate_offline(
+        bandit.target, InteractionLog.from_columns(columns, log.metadata), estimators=["snips"]
+    )
+    if not is_usual:
+        (each,) = results.estimates
+        results = replace(
+            results,
+            estimates=(replace(each, value=reward, lower=reward, upper=reward),),
+            facts=replace(results.facts, logged_value=reward, value_range=(reward, reward)),
+        )
+    for drawn in (results.to_svg(), results.to_html()):
+        numbers = re.findall(r'(?:x1|x2|cx|y1|y2)="([^"]*)"', drawn)
+        assert numbers and all(math.isfinite(float(number)) for number in numbers)
+        assert 1 <= drawn.count('text-anchor="middle" fill="#5c6b7c"') <= 12
 
 
 @pytest.mark.parametrize(

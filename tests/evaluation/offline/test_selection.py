@@ -17,6 +17,7 @@ from rlrec.evaluation.offline.selection import (
     rank_policies,
     top_risk,
 )
+from rlrec.evaluation.offline.verdict import Verdict
 
 REPLICATES = np.array([[3.0, 1.0, 2.0], [1.0, 2.0, 2.0], [0.0, 5.0, 1.0], [4.0, 4.0, 4.0]])
 
@@ -89,9 +90,22 @@ def test_policies_without_support_are_not_ranked_but_count_for_the_regret(bandit
     assert ranking.policies == ("better", "logged")
     assert "no support" in ranking.unranked["elsewhere"]
     below = ranking.table().set_index("policy").loc["elsewhere"]
+    assert below["verdict"] == "unsupported"
     assert bool(below[["place", "value", "probability_best"]].isna().all())
     truth = {"elsewhere": 0.85, "better": 0.625, "logged": 0.4}
     assert ranking.against(truth).regret_at_1 == pytest.approx(0.225)
+
+
+def test_a_ranking_by_a_model_alone_says_so(bandit: Any) -> None:
+    policies = {"logged": bandit.logging, "better": bandit.target}
+    results = evaluate_offline(policies, bandit.log(2_000), estimators=["dm", "snips"])
+    modelled = rank_policies(results, "dm")
+    assert modelled.table()["verdict"].tolist() == ["model only", "model only"]
+    assert set(modelled.table()["reason"]) == {"the interval leaves out the model's own error"}
+    assert modelled.verdicts["better"].word == "model only"
+    weighted = rank_policies(results, "snips").table()
+    assert weighted["verdict"].tolist() == ["supported", "supported"]
+    assert set(weighted["reason"]) == {""}
 
 
 def test_nothing_supported_is_nothing_to_rank(bandit: Any) -> None:
@@ -139,5 +153,6 @@ def test_a_ranking_can_be_made_of_arrays() -> None:
         values=np.array([2.0, 1.9, 1.0]),
         replicates=REPLICATES,
         unranked={},
+        verdicts=dict.fromkeys("abc", Verdict(word="supported", reason="")),
     )
     assert ranking.table()["missed_from_here"].iloc[-1] == 0
