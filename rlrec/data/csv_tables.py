@@ -29,13 +29,16 @@ class CsvTable(NamedTuple):
         return next(line for number, (line, _) in enumerate(rows) if number == row + 1)
 
 
-def read_csv(path: Path, delimiter: str, texts: Sequence[str]) -> CsvTable:
+def read_csv(
+    path: Path, delimiter: str, texts: Sequence[str], columns: Sequence[str] = ()
+) -> CsvTable:
     """Read a CSV file with a header.
 
     Args:
         path: The file, plain or `.gz`.
         delimiter: One character.
         texts: Columns to be kept as text, as written.
+        columns: To be read, all of them in the header; by default all there are.
 
     Raises:
         DataError: The file is missing, damaged or no such table; names the line.
@@ -57,7 +60,7 @@ def read_csv(path: Path, delimiter: str, texts: Sequence[str]) -> CsvTable:
                 delimiter=delimiter, ignore_empty_lines=False, newlines_in_values=has_quotes
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(texts, pa.string())
+                column_types=dict.fromkeys(texts, pa.string()), include_columns=columns
             ),
         )
     except pa.ArrowInvalid as error:

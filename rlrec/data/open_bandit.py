@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
+import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
@@ -38,6 +39,7 @@ KNOWN_ROWS: dict[tuple[str, str], tuple[int, ...]] = {
 }
 """Rows of the published sample and, where sources agree, of the whole release."""
 
+_COLUMNS = ("timestamp", "item_id", "position", "click")
 _PROPENSITY = ("propensity_score", "action_prob")
 _USER = re.compile(r"user_feature_\d+")
 _TERMS = (
@@ -115,11 +117,15 @@ def load_open_bandit(
     place = Path(folder) / policy / campaign
     path = _file(place, f"{campaign}.csv")
     catalogue = _items(_file(place, "item_context.csv"))
-    table = Table(path, ",", ids=_user_features(path))
+    features = _user_features(path)
+    needed = {*_COLUMNS, *_PROPENSITY, *features}
+    # The affinities, most of the file, are left out.
+    columns = tuple(name for name in _header(path) if name in needed)
+    table = Table(path, ",", ids=features, columns=columns)
     rows = _rounds(table, path, catalogue)
     _check_counts(path, campaign, policy, len(rows.clicks), catalogue.n_items, expect)
     order = np.argsort(rows.seconds, kind="stable")
-    user, user_columns = _one_hot({name: table.ids(name) for name in _user_features(path)})
+    user, user_columns = _one_hot({name: table.ids(name) for name in features})
     n_rows = len(order)
     positions = rows.positions[order]
     log = InteractionLog.from_columns(
@@ -302,7 +308,9 @@ def _one_hot(columns: dict[str, NDArray[Any]]) -> tuple[Floats32, tuple[str, ...
     parts: list[Floats32] = []
     names: list[str] = []
     for name, values in columns.items():
-        distinct, codes = np.unique(values.astype(str), return_inverse=True)
+        numbers, found = pd.factorize(values)  # no copy of the texts, unlike np.unique
+        distinct, places = np.unique(found.astype(str), return_inverse=True)
+        codes = places[numbers]
         parts.append(np.eye(len(distinct), dtype=np.float32)[codes])
         names += [f"{name}={category}" for category in distinct]
     return np.concatenate(parts, axis=1), tuple(names)
@@ -316,7 +324,7 @@ def _user_features(path: Path) -> tuple[str, ...]:
 
 
 def _header(path: Path) -> list[str]:
-    first = RawFile(path).read().partition(b"\n")[0]
+    first = RawFile(path).first_line()
     return first.decode("utf-8-sig", "replace").strip().split(",")
 
 

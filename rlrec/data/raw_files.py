@@ -50,6 +50,23 @@ class RawFile(NamedTuple):
             raise DataError(f"{self}: expected at least one line, found an empty file")
         return content
 
+    def first_line(self) -> bytes:
+        """Return the first line of a file on disk, unpacking no more than that.
+
+        Raises:
+            DataError: The file is missing, damaged or empty.
+        """
+        if self.member is None and self.path.is_file():
+            opened = gzip.open if _is_gzip(self.path.name) else open
+            try:
+                with opened(self.path, "rb") as file:
+                    line: bytes = file.readline()
+            except (EOFError, zlib.error, OSError):
+                line = b""  # which reading all of it tells better
+            if line.strip():
+                return line
+        return self.read().partition(b"\n")[0]
+
     def _packed(self) -> bytes:
         if self.member is None:
             return self.path.read_bytes()

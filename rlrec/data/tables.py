@@ -114,7 +114,9 @@ def _check_limits(scale: object) -> None:
 class Table:
     """A table whose rows can be named in messages."""
 
-    def __init__(self, path: Path, delimiter: str, ids: tuple[str, ...]) -> None:
+    def __init__(
+        self, path: Path, delimiter: str, ids: tuple[str, ...], columns: tuple[str, ...] = ()
+    ) -> None:
         self._path = path
         self._csv: CsvTable | None = None
         if path.suffix.lower() == ".parquet":
@@ -122,7 +124,7 @@ class Table:
         elif path.suffix.lower() == ".zip":
             raise DataError(f"{path}: expected a CSV (or .gz) or Parquet file; unpack the archive")
         else:
-            self._csv = read_csv(path, delimiter, texts=ids)
+            self._csv = read_csv(path, delimiter, texts=ids, columns=columns)
             self._table = self._csv.table
         if self._table.num_rows == 0:
             raise DataError(f"{path}: expected at least one row, found none")

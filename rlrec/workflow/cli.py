@@ -178,7 +178,20 @@ def ope(
         list[str] | None,
         typer.Option("--estimator", metavar="NAME", help="Such as snips or clipped_ips=20."),
     ] = None,
-    interval: Annotated[str, typer.Option(help="bootstrap, delta or student_t.")] = "bootstrap",
+    interval: Annotated[
+        str,
+        typer.Option(
+            help="bootstrap, delta, student_t; hoeffding, empirical_bernstein with a range."
+        ),
+    ] = "bootstrap",
+    contribution_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="What a unit can add, for the last two intervals."),
+    ] = None,
+    value_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="Of one unit's value; by default as seen."),
+    ] = None,
     reward_model: Annotated[
         str | None, typer.Option(help="ridge, boosting or network; adds dm, dr and sndr.")
     ] = None,
@@ -239,6 +252,8 @@ def ope(
             seed=seed,
             env_id=env,
             arguments=_parse_arguments(arguments),
+            value_range=value_range,
+            contribution_range=contribution_range,
             stream=stream,
         )
         results = judge_offline(order, told)

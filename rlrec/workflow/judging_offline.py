@@ -1,5 +1,6 @@
 """Judging policies on a log, without letting them serve anybody."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from rlrec.baselines.recommender import Recommender
 from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator, make_simulator
 from rlrec.errors import ConfigError
+from rlrec.evaluation.offline.arguments import check_settings
 from rlrec.evaluation.offline.evaluate import evaluate_offline
 from rlrec.evaluation.offline.logging_policy import MODELS, estimate_logging_policy
 from rlrec.evaluation.offline.offline_results import (
@@ -16,6 +18,7 @@ from rlrec.evaluation.offline.offline_results import (
     table_cells,
     table_titles,
 )
+from rlrec.evaluation.offline.session_rows import has_propensities
 from rlrec.evaluation.offline.streaming import STREAMED, stream_offline
 from rlrec.evaluation.offline.verdict import Thresholds
 from rlrec.policy import RandomPolicy, SlatePolicy, with_random_slates
@@ -53,6 +56,9 @@ class OfflineOrder:
     env_id: str | None = None
     """Environment that observes as the policies do; None for that of the log."""
     arguments: dict[str, Any] = field(default_factory=dict)
+    value_range: tuple[float, float] | None = None
+    contribution_range: tuple[float, float] | None = None
+    """For the intervals hoeffding and empirical_bernstein."""
     stream: bool = False
     """Keep sums only, for a log that does not fit in memory."""
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -67,6 +73,15 @@ def judge_offline(order: OfflineOrder, reporter: Reporter) -> OfflineResults:
     """
     if not order.policies:
         raise ConfigError("name at least one policy with --policy: random, a saved model or a run")
+    _check_policy_words(order.policies)
+    check_settings(
+        interval=order.interval,
+        confidence=order.confidence,
+        seed=order.seed,
+        thresholds=order.thresholds,
+        value_range=order.value_range,
+        contribution_range=order.contribution_range,
+    )
     log = InteractionLog.open(order.log)
     env_id, arguments = _environment(order, log)
     users = None if env_id is None else make_simulator(env_id, 1, **arguments)
@@ -79,6 +94,7 @@ def judge_offline(order: OfflineOrder, reporter: Reporter) -> OfflineResults:
         "confidence": order.confidence,
         "seed": order.seed,
         "thresholds": order.thresholds,
+        "value_range": order.value_range,
         "users": users,
     }
     if order.stream:
@@ -94,6 +110,7 @@ def judge_offline(order: OfflineOrder, reporter: Reporter) -> OfflineResults:
         log,
         estimators=order.estimators or None,
         interval=order.interval,
+        contribution_range=order.contribution_range,
         reward_model=order.reward_model,
         logging=_logging(order, log, users),
         logging_policy=_logging_policy(order, log, users, env_id, arguments),
@@ -142,21 +159,58 @@ def _policies(
     env_id: str | None,
     arguments: dict[str, Any],
 ) -> dict[str, SlatePolicy]:
-    found: dict[str, SlatePolicy] = {}
+    found: list[tuple[str, str, SlatePolicy]] = []
     for word in order.policies:
         path = Path(word)
         if word == RANDOM_WORD:
             n_choices = _n_choices(log, users)
-            found[word] = RandomPolicy(n_choices, log.metadata.slate_size)
+            random = RandomPolicy(n_choices, log.metadata.slate_size)
+            found.append((word, word, random))
         elif (path / "run.json").is_file():
             if users is None:
                 raise ConfigError(f"the policies of {path} need an environment: give --env")
-            found |= servable_policies(RunFolder.open(path), users)
+            served = servable_policies(RunFolder.open(path), users)
+            found += [(word, title, policy) for title, policy in served.items()]
         else:
-            found[word] = load_policy(path, env_id, arguments)
-    if order.temperature is not None:
-        found = {name: _softened(each, order.temperature) for name, each in found.items()}
-    return found
+            found.append((word, word, load_policy(path, env_id, arguments)))
+    policies = _named_apart(found)
+    return policies if order.temperature is None else _softened(policies, order.temperature)
+
+
+def _named_apart(found: Sequence[tuple[str, str, SlatePolicy]]) -> dict[str, SlatePolicy]:
+    """Return policies by title; by folder and title where two have one title.
+
+    Args:
+        found: Word of the command, title and policy.
+    """
+    titles = [title for _, title, _ in found]
+    return {
+        title if titles.count(title) == 1 else f"{word}: {title}": policy
+        for word, title, policy in found
+    }
+
+
+def _check_policy_words(words: Sequence[str]) -> None:
+    """Raise ConfigError where a policy is named twice, perhaps by two ways to one folder."""
+    seen: dict[str, str] = {}
+    for word in words:
+        place = word if word == RANDOM_WORD else str(Path(word).resolve())
+        if place in seen:
+            raise ConfigError(f"--policy names {word} twice (first as {seen[place]}): name it once")
+        seen[place] = word
+
+
+def _softened(policies: dict[str, SlatePolicy], temperature: float) -> dict[str, SlatePolicy]:
+    """Return policies with the baselines among them softened."""
+    if not any(isinstance(policy, Recommender) for policy in policies.values()):
+        raise ConfigError(
+            f"--temperature softens saved baselines, and there is none among {sorted(policies)}: "
+            f"leave it out"
+        )
+    return {
+        name: policy.softened(temperature) if isinstance(policy, Recommender) else policy
+        for name, policy in policies.items()
+    }
 
 
 def _logging_policy(
@@ -202,10 +256,6 @@ def _logger_of_run(path: Path, users: UserSimulator | None, share: float) -> Sla
     return logging_policy(folder, folder.stage_path("log"), users)
 
 
-def _softened(policy: SlatePolicy, temperature: float) -> SlatePolicy:
-    return policy.softened(temperature) if isinstance(policy, Recommender) else policy
-
-
 def _n_choices(log: InteractionLog, users: UserSimulator | None) -> int:
     if users is not None:
         return users.n_choices
@@ -220,4 +270,6 @@ def _logging(order: OfflineOrder, log: InteractionLog, users: UserSimulator | No
         return None
     word = order.estimate_logging
     model = word if word in MODELS else make_baseline(word)
+    if has_propensities(log):
+        raise ConfigError(f"{log.name} has propensities of its own: leave --estimate-logging out")
     return estimate_logging_policy(log, model, users=users, seed=order.seed)

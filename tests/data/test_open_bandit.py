@@ -17,6 +17,7 @@ from rlrec.data.open_bandit import (
     load_beta_prior,
     thompson_probabilities,
 )
+from rlrec.data.raw_files import RawFile
 from rlrec.errors import ConfigError, DataError, PropensityError, UnknownNameError
 from rlrec.evaluation.offline.evaluate import evaluate_offline
 from tests.evaluation.offline.reference import reference_folder
@@ -107,6 +108,20 @@ def test_items_are_numbered_by_whole_numbers(tmp_path: Path) -> None:
     context.write_text("\n".join([ITEMS[0], *rows, ""]))
     with pytest.raises(DataError, match=r"line 2, column 'item_id': .* in order, found 0\.4"):
         load(folder)
+
+
+def test_the_rounds_are_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(tmp_path, packed=True)
+    read: list[str] = []
+    whole = RawFile.read
+
+    def counted(file: RawFile) -> bytes:
+        read.append(file.name)
+        return whole(file)
+
+    monkeypatch.setattr(RawFile, "read", counted)
+    load(folder)
+    assert sorted(read) == ["item_context.csv", "men.csv"]
 
 
 def test_counts_are_checked(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from rlrec.data import InteractionLog
 from rlrec.envs import make_simulator
 from rlrec.policy import RandomPolicy, with_random_slates
 from rlrec.workflow.cli import app
+from rlrec.workflow.judging_offline import _named_apart
 
 RUNNER = CliRunner()
 
@@ -79,6 +80,25 @@ def test_a_log_without_propensities_has_a_model_alone(
     assert "Propensities are estimated (popularity), not logged" in estimated.output
 
 
+def test_a_range_is_given_by_the_words_of_python(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    words = ["ope", "--log", "log", "--policy", "random", "--estimator", "ips"]
+    words += ["--interval", "hoeffding", "--contribution-range", "-50", "50"]
+    done = RUNNER.invoke(app, [*words, "--value-range", "-50", "50"])
+    assert done.exit_code == 0, done.output
+    assert "(hoeffding)" in done.output
+
+
+def test_policies_of_one_title_are_told_apart_by_their_folder() -> None:
+    first, second, other = RandomPolicy(3, 1), RandomPolicy(3, 1), RandomPolicy(3, 1)
+    found = [("a", "Random slates", first), ("b", "Random slates", second), ("b", "ALS", other)]
+    named = _named_apart(found)
+    assert list(named) == ["a: Random slates", "b: Random slates", "ALS"]
+    assert named["a: Random slates"] is first and named["b: Random slates"] is second
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -95,6 +115,22 @@ def test_a_log_without_propensities_has_a_model_alone(
             ["--log", "log", "--policy", "random", "--json", "no/x.json"],
             "no/x.json cannot be written",
         ),
+        (["--log", "log", "--policy", "random", "--policy", "random"], "names random twice"),
+        (["--log", "log", "--policy", "greedy", "--policy", "./greedy"], "first as greedy"),
+        (["--log", "log", "--policy", "random", "--temperature", "5"], "there is none among"),
+        (
+            ["--log", "log", "--policy", "random", "--estimator", "ips", "--reward-model", "rigde"],
+            "Did you mean 'ridge'?",
+        ),
+        (
+            ["--log", "log", "--policy", "random", "--interval", "hoeffding"],
+            "'hoeffding' needs contribution_range",
+        ),
+        (
+            ["--log", "log", "--policy", "random", "--estimate-logging", "popularity"],
+            "propensities of its own",
+        ),
+        (["--log", "nowhere", "--policy", "nowhere", "--confidence", "95"], "confidence must lie"),
         (
             ["--log", "log", "--policy", "random", "--estimate-logging", "asl"],
             "Did you mean 'als'?",

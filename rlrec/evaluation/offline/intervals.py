@@ -72,8 +72,9 @@ def confidence_interval(
     if (value_range is not None) != (method in _RANGED):
         use = "needs" if method in _RANGED else "does not use"
         raise ConfigError(
-            f"interval {method!r} {use} value_range: the least and the most that a unit can add, "
-            f"known without the log (used by {' and '.join(_RANGED)})"
+            f"interval {method!r} {use} value_range (contribution_range of evaluate_offline): the "
+            f"least and the most that a unit can add, known without the log (used by "
+            f"{' and '.join(_RANGED)})"
         )
     if (resamples is not None) != (method == "bootstrap"):
         use = "needs" if method == "bootstrap" else "does not use"
