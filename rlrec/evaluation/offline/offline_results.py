@@ -296,14 +296,18 @@ def table_cells(estimate: OfflineEstimate) -> list[str]:
     return [
         estimate.policy,
         estimate.estimator,
-        f"{estimate.value:.6g}",
-        f"{estimate.lower:.6g} to {estimate.upper:.6g}",
-        f"{weights.effective_sample_size:,.0f}",
-        f"{weights.largest_weight:.3g}",
-        f"{weights.mean_weight:.3f} ± {weights.mean_weight_error:.3f}",
-        f"{estimate.unsupported_share:.1%}",
+        f"{estimate.value:.4g}",
+        f"{estimate.lower:.4g} to {estimate.upper:.4g}",
+        _cell(weights.effective_sample_size, ",.0f"),
+        _cell(weights.largest_weight, ".3g"),
+        _cell(weights.mean_weight, ".3f", f" ± {weights.mean_weight_error:.3f}"),
+        _cell(estimate.unsupported_share, ".1%"),
         _told(estimate),
     ]
+
+
+def _cell(value: float, form: str, rest: str = "") -> str:
+    return "-" if math.isnan(value) else f"{value:{form}}{rest}"
 
 
 def _told(estimate: OfflineEstimate) -> str:
