@@ -132,8 +132,8 @@ def table_rows(results: OfflineResults) -> list[tuple[str, list[str], list[list[
             [
                 f"{row['policy']} less {row['other']}",
                 row["estimator"],
-                f"{row['difference']:.6g}",
-                f"{row['lower']:.6g} to {row['upper']:.6g}",
+                f"{row['difference']:.4g}",
+                f"{row['lower']:.4g} to {row['upper']:.4g}",
                 f"{row['probability_better']:.3f}",
                 row["verdict"],
             ]
