@@ -20,7 +20,7 @@ from rlrec.evaluation.offline.offline_results import (
 )
 from rlrec.evaluation.offline.session_rows import has_propensities
 from rlrec.evaluation.offline.streaming import STREAMED, stream_offline
-from rlrec.evaluation.offline.verdict import Thresholds
+from rlrec.evaluation.offline.verdict import UNSUPPORTED, Thresholds
 from rlrec.policy import RandomPolicy, SlatePolicy, with_random_slates
 from rlrec.workflow.evaluating import load_policy
 from rlrec.workflow.progress import Reporter
@@ -128,20 +128,31 @@ def table_rows(results: OfflineResults) -> list[tuple[str, list[str], list[list[
     )
     tables = [(title, table_titles(), [table_cells(each) for each in results.estimates])]
     if len({each.policy for each in results.estimates}) > 1:
-        rows = [
-            [
-                f"{row['policy']} less {row['other']}",
-                row["estimator"],
-                f"{row['difference']:.4g}",
-                f"{row['lower']:.4g} to {row['upper']:.4g}",
-                f"{row['probability_better']:.3f}",
-                row["verdict"],
-            ]
-            for _, row in results.differences().iterrows()
-        ]
-        columns = ["difference", "estimator", "value", "interval", "better in", "verdict"]
-        tables.append(("Differences, on the same resamples", columns, rows))
+        tables += _difference_tables(results)
     return tables
+
+
+def _difference_tables(results: OfflineResults) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Return a table of the differences that the log supports, none where it supports none."""
+    differences = results.differences()
+    told = differences[differences["verdict"] != UNSUPPORTED]
+    rows = [
+        [
+            f"{row['policy']} less {row['other']}",
+            row["estimator"],
+            f"{row['difference']:.4g}",
+            f"{row['lower']:.4g} to {row['upper']:.4g}",
+            f"{row['probability_better']:.3f}",
+            row["verdict"],
+        ]
+        for _, row in told.iterrows()
+    ]
+    if not rows:
+        return []
+    left_out = len(differences) - len(told)
+    rest = f"; {left_out} more are unsupported" if left_out else ""
+    columns = ["difference", "estimator", "value", "interval", "better in", "verdict"]
+    return [(f"Differences, on the same resamples{rest}", columns, rows)]
 
 
 def _environment(order: OfflineOrder, log: InteractionLog) -> tuple[str | None, dict[str, Any]]:

@@ -3,15 +3,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from rlrec.baselines import load_baseline, make_baseline
 from rlrec.data import InteractionLog
 from rlrec.envs import make_simulator
+from rlrec.evaluation.offline import BanditSample, evaluate_samples
 from rlrec.policy import RandomPolicy, with_random_slates
 from rlrec.workflow.cli import app
-from rlrec.workflow.judging_offline import _named_apart
+from rlrec.workflow.judging_offline import _named_apart, table_rows
 
 RUNNER = CliRunner()
 
@@ -188,3 +190,25 @@ def test_random_slates_mixed_into_the_logging_policy_are_stated(
     done = RUNNER.invoke(app, [*words, "0.3"])
     assert done.exit_code == 0, done.output
     assert RUNNER.invoke(app, [*words, "0.2"]).exit_code != 0
+
+
+def test_differences_that_the_log_does_not_support_are_counted_not_shown() -> None:
+    rng = np.random.default_rng(0)
+    rewards = rng.random(2_000)
+
+    def sample(weight: float) -> BanditSample:
+        return BanditSample(
+            rewards=rewards,
+            propensities=np.full(2_000, 0.5),
+            target_probs=np.where(rng.random(2_000) < 0.5, 0.5 + weight, 0.5 - weight),
+        )
+
+    absent = BanditSample(
+        rewards=rewards, propensities=np.full(2_000, 0.5), target_probs=np.zeros(2_000)
+    )
+    known = {"a": [sample(0.1)], "b": [sample(0.2)]}
+    shown = table_rows(evaluate_samples(known | {"c": [absent]}, ["ips"]))
+    assert [row[0] for row in shown[1][2]] == ["a less b"]
+    assert shown[1][0].endswith("2 more are unsupported")
+    assert table_rows(evaluate_samples(known, ["ips"]))[1][0].endswith("same resamples")
+    assert len(table_rows(evaluate_samples({"a": known["a"], "c": [absent]}, ["ips"]))) == 1
