@@ -48,3 +48,24 @@ def test_coverage_of_offline_intervals_is_near_95_percent_or_refused(tmp_path: P
     # 20 logs of 94 %: fewer than 14 cover in one of 10,000 draws of each estimator
     assert plain["coverage"].ge(0.7).all()
     assert rows.loc[rows["setting"] == "bandit", "n_supported"].eq(20).all()
+
+
+def test_the_agents_of_topic_boredom_write_curves_and_returns(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXPERIMENTS / "topic_boredom" / "run.py"), "--smoke"]
+    done = subprocess.run(
+        [*command, "--seeds", "1", "--results", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr
+    curves = pd.read_csv(tmp_path / "curves.csv")
+    assert curves.groupby("head")["interactions"].agg(["size", "max"]).values.tolist() == [
+        [10, 10_240],
+        [10, 10_240],
+    ]
+    returns = pd.read_csv(tmp_path / "returns.csv").set_index("policy")
+    assert len(returns) == 6
+    # ten thousand interactions with twenty-step visits already teach something
+    assert returns.loc["SlatePPO, topics, drawn", "low"] > returns.loc["random", "high"]
