@@ -4,73 +4,167 @@ If p is the probability of what is shown, then the mean over rows of 1[item = k]
 each item k that is always on offer, and that of 1 / p the number of items; the same within every
 part of the rows that is chosen by what was observed. Means well above that are impossible by
 chance. Means below are not told of: the rows that would raise them may be rare.
+
+Errors are over users, to which some imagined ones are added that brought nothing: in a small log a
+mean may lie above 1 with hardly any spread.
 """
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 from rlrec.arrays import Bools, Floats, Ints
+from rlrec.evaluation.offline.resampling import MOST_CLUSTERS
 
 _CHANCE = 1e-6
 """Of a false alarm in a log, by the normal approximation."""
 _LEAST_GAP = 0.05
 """A mean no further above what it should be is let pass: propensities may be rounded."""
-_LEAST_ROWS = 30
-"""Rows that a mean rests on."""
 _MOST_COLUMNS = 20
 _MOST_ITEMS = 1000
-"""Items, the most frequent ones, that are looked at one by one."""
+"""Items, the first ones, that are looked at one by one."""
 
 
-def propensity_doubt(
-    choices: Ints, propensities: Floats, n_choices: int, observed: Floats | None = None
-) -> str:
-    """Return how propensities disagree with what was shown, "" where they do not.
+@dataclass(frozen=True, eq=False)
+class InverseSums:
+    """Sums of 1 / p over the rows of clusters of users, for a slot with n items to choose from."""
+
+    of_items: Floats
+    """Shape (C, J). By item shown, of the first J items."""
+    of_all: Floats
+    """Shape (C,)."""
+    n_rows: Floats
+    """Shape (C,)."""
+    n_left: float
+    """What 1 / p averages to, at most."""
+    where: str = ""
+    """Which rows and slot, for the message."""
+
+    def plus(self, other: "InverseSums") -> "InverseSums":
+        """Return the sums of these rows and of others."""
+        return InverseSums(
+            self.of_items + other.of_items,
+            self.of_all + other.of_all,
+            self.n_rows + other.n_rows,
+            self.n_left,
+            self.where,
+        )
+
+
+def inverse_sums(
+    clusters: Ints,
+    items: Ints,
+    propensities: Floats,
+    n_items: int,
+    n_left: float | None = None,
+    where: str = "",
+) -> InverseSums:
+    """Return the sums of rows.
 
     Args:
-        choices: Shape (n,). What was shown (in the first slot), in 0..n_choices - 1.
-        propensities: Shape (n,). In (0, 1].
-        n_choices: Number of what may be shown, the same in each row.
+        clusters: Shape (n,). Of each row, in 0..MOST_CLUSTERS - 1.
+        items: Shape (n,). What was shown.
+        propensities: Shape (n,). Of that item, given what stands above it.
+        n_items: Items there are.
+        n_left: Items to choose from; by default all.
+        where: For the message.
+    """
+    inverse = 1.0 / propensities
+    n_told = min(n_items, _MOST_ITEMS)
+    told = items < n_told
+    cells = clusters[told] * n_told + items[told]
+    sums = np.bincount(cells, inverse[told], MOST_CLUSTERS * n_told).astype(np.float64)
+    return InverseSums(
+        sums.reshape(MOST_CLUSTERS, n_told),
+        np.bincount(clusters, inverse, MOST_CLUSTERS).astype(np.float64),
+        np.bincount(clusters, minlength=MOST_CLUSTERS).astype(np.float64),
+        float(n_items if n_left is None else n_left),
+        where,
+    )
+
+
+def row_sums(
+    users: Ints,
+    slates: Ints,
+    given_prefix: Floats | None,
+    log_joint: Floats,
+    n_items: int,
+    observed: Floats | None = None,
+) -> list[InverseSums]:
+    """Return the sums of a log: of each slot, and of first slots by what was observed.
+
+    Args:
+        users: Shape (n,). Numbered from 0.
+        slates: Shape (n, K).
+        given_prefix: Shape (n, K). Propensity of each slot given those above; None where only that
+            of the slate is known.
+        log_joint: Shape (n,). Logarithm of the propensity of the slate.
+        n_items: Items (or candidates) in each row.
         observed: Shape (n, D). What the logging policy may have looked at; rows are divided at the
             median of each of the first 20 columns.
     """
-    inverse = 1.0 / propensities
-    parts: list[tuple[str, Bools]] = [("", np.ones(len(choices), bool)), *_halves(observed)]
-    counts = np.bincount(choices, minlength=n_choices)
-    items = np.argsort(-counts, kind="stable")[:_MOST_ITEMS]
-    items = items[counts[items] >= _LEAST_ROWS]
-    limit = float(stats.norm.isf(_CHANCE / (len(parts) + len(items))))
-    told = [(where, *_mean(inverse[rows] / n_choices)) for where, rows in parts]
+    clusters = users % MOST_CLUSTERS
+    if given_prefix is None:
+        # With all orders of the other slots alike, 1 / p counts them.
+        rest = math.lgamma(n_items) - math.lgamma(n_items - slates.shape[1] + 1)
+        first = np.exp(log_joint + rest)
+        return [inverse_sums(clusters, slates[:, 0], first, n_items)]
     found = [
-        (
-            (mean - 1.0) / error,
-            f"they are too low by a factor of {mean:.3g} on average{where}",
+        inverse_sums(
+            clusters,
+            slates[:, slot],
+            given_prefix[:, slot],
+            n_items,
+            n_items - slot,
+            f" in slot {slot}" if slot else "",
         )
-        for where, mean, error in told
-        if _is_above(mean, error, limit)
+        for slot in range(slates.shape[1])
     ]
-    sums = np.bincount(choices, inverse, n_choices)[items] / len(choices)
-    squares = np.bincount(choices, inverse**2, n_choices)[items] / len(choices)
-    errors = np.sqrt(np.maximum(squares - sums**2, 0.0) / len(choices))
-    found += [
-        ((mean - 1.0) / error, f"item {item} was shown {mean:.3g} times as often as they say")
-        for item, mean, error in zip(items.tolist(), sums, errors, strict=True)
-        if _is_above(mean, error, limit)
-    ]
+    for where, rows in _halves(observed):
+        first = given_prefix[rows, 0]
+        found.append(inverse_sums(clusters[rows], slates[rows, 0], first, n_items, None, where))
+    return found
+
+
+def propensity_doubt(sums: list[InverseSums]) -> str:
+    """Return how propensities disagree with what was shown, "" where they do not."""
+    n_means = sum(1 + each.of_items.shape[1] for each in sums)
+    limit = float(stats.norm.isf(_CHANCE / max(n_means, 1)))
+    found: list[tuple[float, str]] = []
+    for each in sums:
+        if each.n_rows.sum() == 0:
+            continue
+        whole = each.of_all[:, None] / each.n_left
+        means, errors = _means(np.concatenate([whole, each.of_items], axis=1), each.n_rows, limit)
+        off = (means - 1.0) / errors
+        wrong = np.flatnonzero((means > 1.0 + _LEAST_GAP) & (off > limit))
+        if wrong.size:
+            worst = int(wrong[off[wrong].argmax()])
+            told = f"item {worst - 1} was shown {means[worst]:.3g} times as often as they say"
+            if worst == 0:
+                told = f"they are too low by a factor of {means[0]:.3g} on average"
+            found.append((float(off[worst]), told + each.where))
     if not found:
         return ""
-    errors_off, worst = max(found)
-    return f"the propensities do not fit the log: {worst} ({errors_off:.0f} standard errors)"
+    off_by, told = max(found)
+    return f"the propensities do not fit the log: {told} ({off_by:.0f} standard errors)"
 
 
-def _is_above(mean: float, error: float, limit: float) -> bool:
-    return mean > 1.0 + _LEAST_GAP and mean - 1.0 > limit * error > 0
-
-
-def _mean(values: Floats) -> tuple[float, float]:
-    if len(values) < _LEAST_ROWS:
-        return 1.0, np.inf
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+def _means(totals: Floats, n_rows: Floats, limit: float) -> tuple[Floats, Floats]:
+    """Return means a row and their standard errors, (J,), of sums over clusters (C, J)."""
+    real = n_rows > 0
+    totals, n_rows = totals[real], n_rows[real]
+    n_imagined = math.ceil(limit**2)
+    size = float(n_rows.mean())
+    n_clusters, n = len(n_rows) + n_imagined, float(n_rows.sum()) + n_imagined * size
+    means = totals.sum(axis=0) / n
+    spread = ((totals - means * n_rows[:, None]) ** 2).sum(axis=0) + n_imagined * (
+        means * size
+    ) ** 2
+    errors = np.sqrt(spread * n_clusters / (n_clusters - 1)) / n
+    return means, np.maximum(errors, np.finfo(np.float64).tiny)
 
 
 def _halves(observed: Floats | None) -> list[tuple[str, Bools]]:

@@ -17,7 +17,7 @@ from rlrec.evaluation.offline.arguments import (
     check_settings,
     names_of,
 )
-from rlrec.evaluation.offline.balance import propensity_doubt
+from rlrec.evaluation.offline.balance import propensity_doubt, row_sums
 from rlrec.evaluation.offline.bandit_sample import BanditSample
 from rlrec.evaluation.offline.estimating import results_of
 from rlrec.evaluation.offline.estimator_menu import Sample, choose
@@ -326,12 +326,13 @@ def _samples(
 
 
 def _doubt(log: InteractionLog, rows: LoggedRows, n_choices: int) -> str:
-    """Return how the logged propensities of first slots disagree with what was shown."""
-    if rows.given_prefix is None:
+    """Return how the logged propensities disagree with what was shown."""
+    if rows.log_joint is None:
         return ""
     seen = [log.column(key) for key in ("context", "user") if log.has(key)]
     observed = np.concatenate(seen, axis=1) if seen else None
-    return propensity_doubt(rows.slates[:, 0], rows.given_prefix[:, 0], n_choices, observed)
+    sums = row_sums(rows.users, rows.slates, rows.given_prefix, rows.log_joint, n_choices, observed)
+    return propensity_doubt(sums)
 
 
 def _support(rows: LoggedRows, log_probs: Floats) -> Support:

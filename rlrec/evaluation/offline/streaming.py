@@ -16,6 +16,7 @@ from rlrec.evaluation.offline.arguments import (
     check_settings,
     names_of,
 )
+from rlrec.evaluation.offline.balance import InverseSums, propensity_doubt, row_sums
 from rlrec.evaluation.offline.intervals import stretched_interval
 from rlrec.evaluation.offline.offline_results import OfflineEstimate, OfflineFacts, OfflineResults
 from rlrec.evaluation.offline.policy_probabilities import (
@@ -40,6 +41,7 @@ from rlrec.evaluation.offline.verdict import (
     Thresholds,
     WeightSums,
     diagnose,
+    doubted,
     judge,
     judge_interval,
     share_without_support,
@@ -115,6 +117,7 @@ def stream_offline(
     observer = Observer(log, catalogue, users)
     sums = {name: _Sums() for name in judged}
     n_users = n_sessions = 0
+    inverse: list[InverseSums] = []
     for part in user_blocks(log, observer.columns(log), n_rows):
         sessions = Sessions.of(part, discount)
         observations = observer.observations(part)
@@ -125,8 +128,13 @@ def stream_offline(
             assert isinstance(policy, SlatePolicy)
             target = target_log_probs(policy, observations, slates).sum(axis=1)
             sums[name].add(sessions, target - propensities, blocks)
+        of_rows = n_users + sessions.users[sessions.of_rows]
+        given = np.exp(propensities)[:, None] if slates.shape[1] == 1 else None
+        found = row_sums(of_rows, slates, given, propensities, observer.n_choices)
+        inverse = [a.plus(b) for a, b in zip(inverse, found, strict=True)] if inverse else found
         n_users += int(sessions.users[-1]) + 1
         n_sessions += len(sessions.starts)
+    doubt = propensity_doubt(inverse)
     thresholds = thresholds or Thresholds()
     first = next(iter(sums.values()))
     facts = OfflineFacts(
@@ -154,6 +162,7 @@ def stream_offline(
             replicates[name, estimator] = drawn
             diagnostics = diagnose(summed_up.weight_sums())
             verdict = judge(diagnostics, support, n_users, thresholds, terms.value)
+            verdict = doubted(verdict, doubt)
             lower, upper = stretched_interval(drawn, confidence)
             verdict = judge_interval(verdict, lower, upper)
             missing = max(diagnostics.missing, support.missing)

@@ -268,7 +268,8 @@ def widened(
         possible: Lowest and highest value of a unit.
     """
     reach = missing * (possible[1] - possible[0]) if missing else 0.0
-    lower, upper = max(interval[0] - reach, possible[0]), min(interval[1] + reach, possible[1])
+    lower = min(max(interval[0] - reach, possible[0]), possible[1])
+    upper = max(min(interval[1] + reach, possible[1]), possible[0])
     if math.isnan(interval[0] + interval[1]):
         return interval
     return min(lower, value), max(upper, value)

@@ -5,10 +5,24 @@ import pytest
 
 from rlrec.arrays import Floats, Ints
 from rlrec.data import InteractionLog, LogMetadata
-from rlrec.evaluation.offline import evaluate_offline
-from rlrec.evaluation.offline.balance import propensity_doubt
+from rlrec.evaluation.offline import balance, evaluate_offline
+from rlrec.evaluation.offline.balance import row_sums
 
 N_ROWS, N_ITEMS = 4_000, 8
+
+
+def propensity_doubt(
+    choices: Ints,
+    propensities: Floats,
+    n_items: int,
+    observed: Floats | None = None,
+    users: Ints | None = None,
+) -> str:
+    """Return the doubt about a log of slates of one, by default of one row a user."""
+    users = np.arange(len(choices)) if users is None else users
+    given = propensities[:, None]
+    sums = row_sums(users, choices[:, None], given, np.log(propensities), n_items, observed)
+    return balance.propensity_doubt(sums)
 
 
 def drawn(seed: int, n_rows: int = N_ROWS) -> tuple[Ints, Floats, Floats]:
@@ -90,3 +104,56 @@ def test_an_estimate_from_wrong_propensities_is_not_supported() -> None:
         words.append(estimate.verdict)
     assert words[0].word == "supported"
     assert words[1].word == "unsupported" and "do not fit the log" in words[1].reason
+
+
+def test_users_who_keep_what_they_were_given_are_let_pass() -> None:
+    users = np.repeat(np.arange(60), 50)
+    for seed in range(30):
+        kept = np.random.default_rng(seed).integers(3, size=60)[users]
+        assert propensity_doubt(kept, np.full(3_000, 1 / 3), 3, users=users) == ""
+
+
+@pytest.mark.parametrize(("n", "chance"), [(60, 0.85), (100, 0.94), (110, 0.94)])
+def test_small_logs_of_one_dominant_item_are_let_pass(n: int, chance: float) -> None:
+    for seed in range(500):
+        choices = (np.random.default_rng(seed).random(n) > chance).astype(np.int64)
+        stated = np.where(choices == 0, chance, 1 - chance)
+        assert propensity_doubt(choices, stated, 2) == ""
+
+
+def test_a_constant_that_is_wrong_is_found() -> None:
+    always = np.zeros(1_000, np.int64)
+    assert "times as often as they say" in propensity_doubt(always, np.full(1_000, 0.1), 10)
+    assert propensity_doubt(always, np.full(1_000, 0.5), 2)
+
+
+def slates_by(weights: Floats, n: int, seed: int) -> Ints:
+    noise = np.random.default_rng(seed).gumbel(size=(n, len(weights)))
+    return np.argsort(-(np.log(weights) + noise), axis=1)[:, :2]
+
+
+def test_joint_propensities_of_slates_are_checked_too() -> None:
+    n = 4_000
+    weights, users = np.array([0.55, 0.25, 0.15, 0.05]), np.arange(n)
+    slates = slates_by(weights, n, 0)
+    first = weights[slates[:, 0]]
+    right = np.log(first * weights[slates[:, 1]] / (1 - first))
+    assert balance.propensity_doubt(row_sums(users, slates, None, right, 4)) == ""
+    wrong = np.full(n, -np.log(12.0))
+    assert balance.propensity_doubt(row_sums(users, slates, None, wrong, 4))
+
+
+def test_lower_slots_are_checked_too() -> None:
+    n, rng = 4_000, np.random.default_rng(1)
+    weights = np.array([0.55, 0.25, 0.15, 0.05])
+    first = rng.integers(4, size=n)
+    noise = np.log(weights) + rng.gumbel(size=(n, 4))
+    noise[np.arange(n), first] = -np.inf
+    slates = np.stack([first, noise.argmax(axis=1)], axis=1)
+    right = np.stack([np.full(n, 0.25), weights[slates[:, 1]] / (1 - weights[first])], axis=1)
+    wrong = np.stack([np.full(n, 0.25), np.full(n, 1 / 3)], axis=1)
+    users = np.arange(n)
+    for given, is_wrong in ((right, False), (wrong, True)):
+        sums = row_sums(users, slates, given, np.log(given).sum(axis=1), 4)
+        told = balance.propensity_doubt(sums)
+        assert ("in slot 1" in told) == is_wrong and bool(told) == is_wrong
