@@ -47,6 +47,10 @@ class SavedInFolder:
     kept: ClassVar[tuple[str, ...]]
     """What a saved agent remembers beside its networks."""
 
+    def further_networks(self) -> dict[str, torch.nn.Module]:
+        """Return networks that are saved beside the policy, by name."""
+        return {}
+
     def save(self, path: str | Path) -> None:
         """Write the networks to a folder, for use: safetensors and a JSON card.
 
@@ -85,6 +89,8 @@ class SavedInFolder:
 def save_agent(folder: Path, agent: AnyAgent) -> None:
     """Write the networks of an agent, and what it must meet to be used again."""
     arrays = _numpy(agent.policy.state_dict(), "policy")
+    for name, network in agent.further_networks().items():
+        arrays |= _numpy(network.state_dict(), name)
     items = {"features": agent.items.features, "factors": agent.items.factors}
     arrays |= {f"items/{name}": array for name, array in items.items() if array is not None}
     kept = {name: getattr(agent, name) for name in agent.kept}
@@ -114,9 +120,11 @@ def load_agent(
         device=device,
     )
     _check_catalogue(folder, saved, agent)
-    agent.policy.load_state_dict(_tensors(folder, arrays, agent))
+    agent.policy.load_state_dict(_tensors(folder, arrays, agent.policy))
     for name in agent.kept:
         setattr(agent, name, saved.state[name])
+    for name, network in agent.further_networks().items():
+        network.load_state_dict(_tensors(folder, arrays, network, name))
     return agent
 
 
@@ -160,7 +168,7 @@ def load_training(folder: Path, agent: "SlateQ") -> None:
     assert replay is not None
     _check_same_training(folder, saved, agent)
     arrays, state = _dense(folder, saved), saved.state
-    agent.policy.load_state_dict(_tensors(folder, arrays, agent))
+    agent.policy.load_state_dict(_tensors(folder, arrays, agent.policy))
     _restore_optimizer(agent, arrays)
     moment = Snapshot(
         state["users"]["seed"],
@@ -319,11 +327,13 @@ def _numpy(tensors: dict[str, torch.Tensor], prefix: str) -> Arrays:
     }
 
 
-def _tensors(folder: Path, arrays: Arrays, agent: AnyAgent) -> dict[str, torch.Tensor]:
-    wanted = agent.policy.state_dict()
+def _tensors(
+    folder: Path, arrays: Arrays, network: torch.nn.Module, prefix: str = "policy"
+) -> dict[str, torch.Tensor]:
+    """Return the saved parameters of a network."""
     tensors = {}
-    for name, like in wanted.items():
-        array = arrays.get(f"policy/{name.replace('.', '/')}")
+    for name, like in network.state_dict().items():
+        array = arrays.get(f"{prefix}/{name.replace('.', '/')}")
         if array is None or tuple(array.shape) != tuple(like.shape):
             found = None if array is None else array.shape
             raise ModelFileError(

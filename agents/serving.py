@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
@@ -29,8 +30,19 @@ def check_users(env: Any, agent: str) -> None:
     offered, observed = env.action_space, env.observation_space
     if not isinstance(offered, spaces.MultiDiscrete) or len(set(offered.nvec.tolist())) != 1:
         raise ConfigError(f"{agent} shows slates: MultiDiscrete([N] * K), got {offered}")
+    if np.any(offered.start) or len(offered.nvec) > offered.nvec[0]:
+        raise ConfigError(
+            f"{agent} shows slates without repeats of items 0..N - 1: MultiDiscrete([N] * K) with "
+            f"K at most N and without start, got {offered}"
+        )
     if not isinstance(observed, spaces.Dict):
         raise ConfigError(f"{agent} reads observations by name: a Dict of spaces, got {observed}")
+    response = observed.spaces.get("last_response")
+    shape = None if response is None else response.shape or ()
+    if shape is not None and (len(shape) != 2 or shape[0] != len(offered.nvec)):
+        raise ConfigError(
+            f"last_response must have shape (K, R) with K = {len(offered.nvec)}, got {shape}"
+        )
     if isinstance(env, VecEnv) and unwrap_vec_normalize(env) is not None:
         raise ConfigError(
             f"{agent} cannot learn behind VecNormalize: its logs hold what users were really like; "

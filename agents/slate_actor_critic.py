@@ -70,8 +70,8 @@ class SlateActorCritic(BasePolicy):
         self.actor = ItemScorer(observation_space, n_choices, items, item_size, hidden, False)
         self.offsets: TopicOffsets | None = None
         if items.topics is not None and not offers_candidates(observation_space):
-            groups = Groups(items.topics)
-            self.offsets = TopicOffsets(observation_space, groups, self.slate_size)
+            offsets = TopicOffsets(observation_space, Groups(items.topics), self.slate_size)
+            self.offsets = offsets if offsets.n_seen else None
         self.critic = Critic(observation_space, item_size, hidden, self.slate_size)
         self.optimizer = torch.optim.Adam(
             self.parameters(), lr=lr_schedule(1), eps=1e-5, fused=True

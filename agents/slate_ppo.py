@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -40,7 +40,7 @@ class SlatePPO(SavedInFolder, PPO):  # type: ignore[misc]
     with independent slots (a MultiDiscrete head), which show items twice. The clipped objective is
     `min(r A, clip(r, 1 - c, 1 + c) A)` with r the ratio of a slot given those above it, or of the
     slate; A is the generalised advantage, if asked for less what other slots brought (`credit`).
-    Updates stop before a step that would leave the neighbourhood of the policy that acted.
+    Once the policy has left the neighbourhood of the one that acted, no further step follows.
 
     `pretrain` imitates the slates of a log (or of its best part) and learns values from its
     returns; `learn` then can hold the actor still at first and keep it on a leash to the pretrained
@@ -166,6 +166,14 @@ class SlatePPO(SavedInFolder, PPO):  # type: ignore[misc]
         self._anchor = copy.deepcopy(self.policy).requires_grad_(False)
         return self
 
+    def further_networks(self) -> dict[str, torch.nn.Module]:
+        """Return the pretrained actor that the leash holds to, if there is one."""
+        if not self.n_pretraining_updates:
+            return {}
+        if self._anchor is None:  # about to be loaded
+            self._anchor = copy.deepcopy(self.policy).requires_grad_(False)
+        return {"anchor": self._anchor}
+
     def _imitate(self, logged: LoggedTransitions, least: float) -> None:
         batch = logged.sample_returns(self.config.batch_size, self._sampler)
         judged = self.policy.judge(batch.observations, batch.slates)
@@ -190,17 +198,23 @@ class SlatePPO(SavedInFolder, PPO):  # type: ignore[misc]
                 loss, tells = self._loss(batch, credits[rows], is_frozen)
                 told.append(tells)
                 if tells.divergence > self.config.stop_kl:
-                    break  # before the step: the one that went too far is not followed by another
+                    break  # the step that went too far is not followed by another
                 self._step(loss)
+                self._n_updates += 1
             else:
                 continue
             break
-        self._n_updates += len(told)
         self._adapt_leash(float(np.mean([tells.leashed for tells in told])))
         for name, values in zip(_Told._fields, zip(*told, strict=True), strict=True):
             self.logger.record(f"train/{name}", float(np.mean(values)))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/leash", self.leash)
+
+    def _update_info_buffer(self, infos: list[dict[str, Any]], dones: Any = None) -> None:
+        """Note what came back to the last slates of visits (called at each step)."""
+        super()._update_info_buffer(infos, dones)
+        assert isinstance(self.rollout_buffer, SlateRolloutBuffer)
+        self.rollout_buffer.see_ends(infos, dones)
 
     def _credits(self, whole: SlateRollout) -> Tensor:
         """Return the advantage of each slot, (n, K), of mean 0 and variance 1 over all of them."""
@@ -236,8 +250,10 @@ class SlatePPO(SavedInFolder, PPO):  # type: ignore[misc]
             loss = loss + self._objective(change, credits)
             loss = loss - self.config.entropy * judged.entropy.mean()
             if self._anchor is not None and self.leash > 0:
-                pulls = self._divergence_from_anchor(batch, judged)
-                loss, leashed = loss + self.leash * pulls, pulls.item()
+                away = self._log_ratio_to_anchor(batch, judged)
+                # On slates of the actor, this has the gradient of KL(actor, pretrained actor).
+                loss = loss + self.leash * 0.5 * (away**2).mean()
+                leashed = (away.exp() - 1.0 - away).mean().item()
         return loss, _Told(value_loss.item(), judged.entropy.mean().item(), divergence, leashed)
 
     def _objective(self, change: Tensor, credits: Tensor) -> Tensor:
@@ -249,13 +265,12 @@ class SlatePPO(SavedInFolder, PPO):  # type: ignore[misc]
         clipped = ratio.clamp(1.0 - clip, 1.0 + clip)
         return -torch.minimum(ratio * credits, clipped * credits).mean()
 
-    def _divergence_from_anchor(self, batch: SlateRollout, judged: Judged) -> Tensor:
-        """Return KL(actor, pretrained actor) a slot, estimated from what was shown."""
+    def _log_ratio_to_anchor(self, batch: SlateRollout, judged: Judged) -> Tensor:
+        """Return the log-ratio of pretrained to present probability of each slot, (B, K)."""
         assert self._anchor is not None
         with torch.no_grad():
             anchor = self._anchor.distribution(batch.observations).log_probs(batch.slates)
-        away = (anchor - judged.log_probs).clamp(-_MOST_LOG_RATIO, _MOST_LOG_RATIO)
-        return (away.exp() - 1.0 - away).mean()
+        return (anchor - judged.log_probs).clamp(-_MOST_LOG_RATIO, _MOST_LOG_RATIO)
 
     def _value_loss(self, judged: Judged, returns: Tensor) -> Tensor:
         scale = self.config.value_scale
@@ -278,7 +293,8 @@ class SlatePPO(SavedInFolder, PPO):  # type: ignore[misc]
     def _is_frozen(self) -> bool:
         if not self.n_pretraining_updates:
             return False
-        return 1.0 - self._current_progress_remaining <= self.config.frozen_actor
+        done = min(1.0, 1.0 - self._current_progress_remaining)  # the last round may overshoot
+        return done <= self.config.frozen_actor
 
     def _adapt_leash(self, divergence: float) -> None:
         """Raise the leash's weight where the actor has gone further than the budget."""

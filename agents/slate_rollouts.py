@@ -30,13 +30,14 @@ class SlateRollout(NamedTuple):
     responses: Tensor
     """Shape (B, K). Channel 0."""
     is_known: Tensor
-    """Shape (B,). Whether the responses were seen: those to the last slate of a visit are not."""
+    """Shape (B,). Whether the responses were seen; those to the last slate of a visit are not where
+    users do not tell what was observed at its end."""
 
 
 class SlateRolloutBuffer(DictRolloutBuffer):
     """SB3's dictionary rollout buffer with log-probabilities and responses slot by slot.
 
-    Responses are read from `last_response` of the next observation.
+    Responses are read from `last_response` of the next observation, or of the one at the end.
     """
 
     responses: NDArray[np.float32]
@@ -54,6 +55,14 @@ class SlateRolloutBuffer(DictRolloutBuffer):
         self.log_probs = np.zeros((*shape, self.action_dim), np.float32)
         self.responses = np.zeros((*shape, self.action_dim), np.float32)
         self.is_known = np.zeros(shape, bool)
+        self._ends: dict[tuple[int, int], NDArray[np.float32]] = {}
+
+    def see_ends(self, infos: list[dict[str, Any]], dones: Any) -> None:
+        """Read the responses to last slates of visits, before the step is added."""
+        for user in np.flatnonzero(dones):
+            final = infos[user].get("terminal_observation")
+            if final is not None:
+                self._ends[self.pos, int(user)] = final[_SHOWN_RESPONSE][..., 0]
 
     def see_responses(self, last_observations: dict[str, NDArray[Any]], begins: Any) -> None:
         """Read the responses, once all steps are there.
@@ -69,6 +78,8 @@ class SlateRolloutBuffer(DictRolloutBuffer):
         )
         self.is_known[:-1] = self.episode_starts[1:] == 0
         self.is_known[-1] = ~np.asarray(begins, bool)
+        for place, responses in self._ends.items():
+            self.responses[place], self.is_known[place] = responses, True
 
     def tensors(self) -> SlateRollout:
         """Return all transitions of the round."""

@@ -39,9 +39,9 @@ class TopicOffsets(nn.Module):
             length = shapes["history_items"][0]
             self.windows = tuple(window for window in _WINDOWS if window <= length)
         self.has_last = {"last_slate", "last_response"} <= shapes.keys()
-        n_seen = 2 * self.has_counts + self.has_context + len(self.windows) + 2 * self.has_last
+        self.n_seen = 2 * self.has_counts + self.has_context + len(self.windows) + 2 * self.has_last
         self.net = nn.Sequential(
-            nn.Linear(n_seen, hidden),
+            nn.Linear(self.n_seen, hidden),
             nn.ReLU(),
             nn.Linear(hidden, hidden),
             nn.ReLU(),

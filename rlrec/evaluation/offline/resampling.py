@@ -34,9 +34,10 @@ class Replicates(NamedTuple):
 
     @property
     def effective_clusters(self) -> float:
-        """Number of equal clusters whose variance would be known as well, 1 to C.
+        """Number of clusters that the spread rests on, 1 to C.
 
-        (sum of squared influences)^2 / (sum of their fourth powers).
+        (sum of squared influences)^2 / (sum of their fourth powers): C where all have the same
+        size, a third of it for normal ones.
         """
         squares = self.influences**2
         total = float(squares.sum())
