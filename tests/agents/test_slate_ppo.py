@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -254,3 +255,26 @@ def test_learning_lets_topics_rest_that_users_are_tired_of() -> None:
     )
     ours, random = results.mean_return("agent"), results.mean_return("random")
     assert ours.low > 1.25 * random.high  # 95 % intervals over 1,000 users
+
+
+@pytest.mark.parametrize(
+    ("slate", "response", "message"),
+    [
+        (gym.spaces.MultiDiscrete([4, 4], start=[1, 1]), (2, 1), "without start"),
+        (gym.spaces.MultiDiscrete([3] * 4), (4, 1), "K at most N"),
+        (gym.spaces.MultiDiscrete([9] * 4), (4,), r"last_response must have shape \(K, R\)"),
+    ],
+)
+def test_users_of_other_shapes_are_refused(
+    slate: gym.spaces.MultiDiscrete, response: tuple[int, ...], message: str
+) -> None:
+    users = SlateVecEnv(make_simulator("rlrec/InterestEvolution-v0", 2))
+    users.action_space = slate
+    users.observation_space = gym.spaces.Dict(
+        {
+            "user": gym.spaces.Box(0, 1, (3,)),
+            "last_response": gym.spaces.Box(0, 1, response),
+        }
+    )
+    with pytest.raises(ConfigError, match=message):
+        SlatePPO(users, SlatePPOConfig(**SMALL))
