@@ -10,7 +10,7 @@ from rlrec.baselines.recommender import Recommender
 from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator, make_simulator
 from rlrec.errors import ConfigError
-from rlrec.evaluation.offline.arguments import check_settings
+from rlrec.evaluation.offline.arguments import Settings
 from rlrec.evaluation.offline.evaluate import evaluate_offline
 from rlrec.evaluation.offline.logging_policy import MODELS, estimate_logging_policy
 from rlrec.evaluation.offline.offline_results import (
@@ -74,7 +74,7 @@ def judge_offline(order: OfflineOrder, reporter: Reporter) -> OfflineResults:
     if not order.policies:
         raise ConfigError("name at least one policy with --policy: random, a saved model or a run")
     _check_policy_words(order.policies)
-    check_settings(
+    Settings(
         interval=order.interval,
         confidence=order.confidence,
         seed=order.seed,

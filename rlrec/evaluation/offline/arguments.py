@@ -1,13 +1,14 @@
 """Arguments that the ways into offline evaluation share, checked before a log is read."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rlrec.data.log import InteractionLog
 from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
-from rlrec.evaluation.offline.intervals import METHODS
+from rlrec.evaluation.offline.intervals import METHODS, RANGED
 from rlrec.evaluation.offline.logging_policy import EstimatedLogging
 from rlrec.evaluation.offline.scalars import check_whole, is_number
 from rlrec.evaluation.offline.session_rows import has_propensities
@@ -16,46 +17,54 @@ from rlrec.evaluation.offline.verdict import Thresholds
 FEWEST_REPLICATES = 100
 """Below it, the ends of an interval are those of single resamples and cover far too seldom."""
 
-RANGED = ("empirical_bernstein", "hoeffding")
-"""Intervals that need `contribution_range`."""
 
-
-def check_settings(
-    *,
-    interval: Any = "bootstrap",
-    confidence: Any = 0.95,
-    n_replicates: Any = 1000,
-    seed: Any = 0,
-    thresholds: Any = None,
-    value_range: Any = None,
-    contribution_range: Any = None,
-) -> None:
-    """Check what does not depend on the log.
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How estimates are judged, whatever the log; checked when made.
 
     Raises:
         UnknownNameError: No interval has that name.
         ConfigError: An argument is of the wrong kind, outside its range, or not used.
     """
-    if not isinstance(interval, str) or interval not in METHODS:
-        hint = nearest_hint(interval, METHODS)
-        raise UnknownNameError(f"no interval is called {interval!r:.80}.{hint}")
-    if not is_number(confidence) or not 0 < confidence < 1:
-        raise ConfigError(
-            f"confidence must lie between 0 and 1 (0.95 for 95 %), got {confidence!r:.80}"
-        )
-    why = "with fewer, intervals miss the truth far too often"
-    check_whole("n_replicates", n_replicates, FEWEST_REPLICATES, why)
-    check_whole("seed", seed, 0)
-    if thresholds is not None and not isinstance(thresholds, Thresholds):
-        raise ConfigError(
-            f"thresholds must be Thresholds(...), got {thresholds!r:.80} "
-            f"({type(thresholds).__name__})"
-        )
-    if value_range is not None:
-        low, high = _two_numbers("value_range", value_range)
-        if low > high:
-            raise ConfigError(f"value_range must rise from low to high, got {value_range!r}")
-    _check_contributions(interval, contribution_range)
+
+    interval: str = "bootstrap"
+    """One of `METHODS`."""
+    confidence: float = 0.95
+    """Of the intervals, in (0, 1)."""
+    n_replicates: int = 1000
+    """Bootstrap replicates, `FEWEST_REPLICATES` or more."""
+    seed: int = 0
+    """Of the resamples."""
+    thresholds: Thresholds | None = None
+    """What makes an estimate supported; None for the usual ones."""
+    value_range: tuple[float, float] | None = None
+    """Lowest and highest value of a unit; None for what the log allows."""
+    contribution_range: tuple[float, float] | None = None
+    """Least and most that a unit can add to an estimate, for the intervals in `RANGED`."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.interval, str) or self.interval not in METHODS:
+            hint = nearest_hint(self.interval, METHODS)
+            raise UnknownNameError(f"no interval is called {self.interval!r:.80}.{hint}")
+        if not is_number(self.confidence) or not 0 < self.confidence < 1:
+            raise ConfigError(
+                f"confidence must lie between 0 and 1 (0.95 for 95 %), got {self.confidence!r:.80}"
+            )
+        why = "with fewer, intervals miss the truth far too often"
+        check_whole("n_replicates", self.n_replicates, FEWEST_REPLICATES, why)
+        check_whole("seed", self.seed, 0)
+        if self.thresholds is not None and not isinstance(self.thresholds, Thresholds):
+            raise ConfigError(
+                f"thresholds must be Thresholds(...), got {self.thresholds!r:.80} "
+                f"({type(self.thresholds).__name__})"
+            )
+        if self.value_range is not None:
+            low, high = _two_numbers("value_range", self.value_range)
+            if low > high:
+                raise ConfigError(
+                    f"value_range must rise from low to high, got {self.value_range!r}"
+                )
+        _check_contributions(self.interval, self.contribution_range)
 
 
 def check_log(log: Any) -> None:

@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping
 
 from rlrec.arrays import Floats, Ints
-from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
+from rlrec.errors import ConfigError
+from rlrec.evaluation.offline.arguments import Settings
 from rlrec.evaluation.offline.estimator_menu import Chosen, Sample
-from rlrec.evaluation.offline.intervals import METHODS, confidence_interval, stretched_interval
+from rlrec.evaluation.offline.intervals import confidence_interval, stretched_interval
 from rlrec.evaluation.offline.offline_results import OfflineEstimate, OfflineFacts, OfflineResults
 from rlrec.evaluation.offline.resampling import Resamples
 from rlrec.evaluation.offline.terms import Terms
@@ -36,15 +37,9 @@ def results_of(
     values: Floats,
     log_name: str,
     n_rows: int,
-    interval: str,
     discount: float,
-    confidence: float,
-    n_replicates: int,
-    seed: int,
-    thresholds: Thresholds,
-    value_range: tuple[float, float] | None,
+    settings: Settings,
     seen_range: tuple[float, float],
-    contribution_range: tuple[float, float] | None,
     caveats: tuple[str, ...],
     doubt: str = "",
     notes: tuple[str, ...] = (),
@@ -59,28 +54,15 @@ def results_of(
         values: Shape (n_units,). What each unit earned in the log.
         log_name: For the facts.
         n_rows: Of the log.
-        interval: One of `METHODS`.
         discount: Weight of the reward one step ahead.
-        confidence: Of the intervals, in (0, 1).
-        n_replicates: Bootstrap replicates.
-        seed: Of the resamples.
-        thresholds: What makes an estimate supported.
-        value_range: Of a unit, where given.
-        seen_range: What the log allows, where it is not.
-        contribution_range: Least and most that a unit can add to an estimate.
+        settings: How estimates are judged.
+        seen_range: Of a unit, as the log allows; for settings without.
         caveats: What every weighted estimate rests on.
         doubt: What makes every weighted estimate unsupported; "" for nothing.
         notes: What the results must say beside.
     """
-    if interval not in METHODS:
-        raise UnknownNameError(
-            f"no interval is called {interval!r}.{nearest_hint(interval, METHODS)}"
-        )
-    if not 0 < confidence < 1:
-        raise ConfigError(f"confidence must lie between 0 and 1, got {confidence!r}")
-    lowest, highest = value_range or seen_range
-    if not lowest <= highest:
-        raise ConfigError(f"value_range must rise from low to high, got {value_range!r}")
+    lowest, highest = settings.value_range or seen_range
+    thresholds = settings.thresholds or Thresholds()
     n_users = int(users.max()) + 1
     facts = OfflineFacts(
         log=log_name,
@@ -88,17 +70,17 @@ def results_of(
         n_rows=n_rows,
         n_units=len(values),
         n_users=n_users,
-        interval=interval,
-        confidence=confidence,
+        interval=settings.interval,
+        confidence=settings.confidence,
         discount=discount,
-        n_replicates=n_replicates,
-        seed=seed,
+        n_replicates=settings.n_replicates,
+        seed=settings.seed,
         value_range=(lowest, highest),
-        range_origin="seen in the log" if value_range is None else "given",
+        range_origin="seen in the log" if settings.value_range is None else "given",
         logged_value=float(values.mean()),
         caveats=caveats + notes,
     )
-    resamples = Resamples(users, len(values), n_replicates, seed)
+    resamples = Resamples(users, len(values), settings.n_replicates, settings.seed)
     estimates, replicates = [], {}
     for name, of_policy in samples.items():
         for each in chosen:
@@ -114,11 +96,15 @@ def results_of(
             if terms.weights is not None:
                 verdict = doubted(verdict, doubt)
             verdict = doubted(verdict, each.doubt(sample))
-            if interval == "bootstrap":
-                lower, upper = stretched_interval(drawn, confidence)
+            if settings.interval == "bootstrap":
+                lower, upper = stretched_interval(drawn, settings.confidence)
             else:
                 lower, upper = confidence_interval(
-                    terms, interval, confidence, users=users, value_range=contribution_range
+                    terms,
+                    settings.interval,
+                    settings.confidence,
+                    users=users,
+                    value_range=settings.contribution_range,
                 )
             verdict = judge_interval(verdict, lower, upper)
             missing = max(diagnostics.missing, support.missing)

@@ -11,10 +11,10 @@ from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
 from rlrec.errors import ConfigError
 from rlrec.evaluation.offline.arguments import (
+    Settings,
     check_log,
     check_logging,
     check_rounds_discount,
-    check_settings,
     names_of,
 )
 from rlrec.evaluation.offline.balance import propensity_doubt, row_sums
@@ -129,7 +129,7 @@ def evaluate_offline(
 
     Stability: experimental.
     """
-    check_settings(
+    settings = Settings(
         interval=interval,
         confidence=confidence,
         n_replicates=n_replicates,
@@ -188,15 +188,9 @@ def evaluate_offline(
         values=unit_values(log, rows, discount),
         log_name=log.name,
         n_rows=log.n_rows,
-        interval=interval,
         discount=discount,
-        confidence=confidence,
-        n_replicates=n_replicates,
-        seed=seed,
-        thresholds=thresholds or Thresholds(),
-        value_range=value_range,
+        settings=settings,
         seen_range=_seen_range(rows.rewards, int(rows.steps.max()) + 1, discount),
-        contribution_range=contribution_range,
         caveats=() if logging is None else (logging.caveat,),
         doubt=_doubt(log, rows, observer.n_choices) if logging is None else logging.doubt,
         notes=further.notes,
@@ -236,7 +230,7 @@ def evaluate_samples(
         DataError: Samples are of different units, or `users` of other ones.
         UnknownNameError, ConfigError: As `evaluate_offline`.
     """
-    check_settings(
+    settings = Settings(
         interval=interval,
         confidence=confidence,
         n_replicates=n_replicates,
@@ -260,15 +254,9 @@ def evaluate_samples(
         values=values,
         log_name="arrays",
         n_rows=len(values) if not isinstance(first, SessionSample) else first.n_rows,
-        interval=interval,
         discount=first.discount if isinstance(first, SessionSample) else 1.0,
-        confidence=confidence,
-        n_replicates=n_replicates,
-        seed=seed,
-        thresholds=thresholds or Thresholds(),
-        value_range=value_range,
+        settings=settings,
         seen_range=_seen_range_of(first, values),
-        contribution_range=contribution_range,
         caveats=(),
     )
 

@@ -29,7 +29,8 @@ from rlrec.evaluation.offline.resampling import Replicates, Resamples
 from rlrec.evaluation.offline.terms import Terms
 
 METHODS = ("bootstrap", "delta", "student_t", "empirical_bernstein", "hoeffding")
-_RANGED = ("empirical_bernstein", "hoeffding")
+RANGED = ("empirical_bernstein", "hoeffding")
+"""Those that need the range of what a unit can add."""
 
 
 class Interval(NamedTuple):
@@ -69,12 +70,12 @@ def confidence_interval(
     """
     if method not in METHODS:
         raise UnknownNameError(f"no interval is called {method!r}.{nearest_hint(method, METHODS)}")
-    if (value_range is not None) != (method in _RANGED):
-        use = "needs" if method in _RANGED else "does not use"
+    if (value_range is not None) != (method in RANGED):
+        use = "needs" if method in RANGED else "does not use"
         raise ConfigError(
             f"interval {method!r} {use} value_range (contribution_range of evaluate_offline): the "
             f"least and the most that a unit can add, known without the log (used by "
-            f"{' and '.join(_RANGED)})"
+            f"{' and '.join(RANGED)})"
         )
     if (resamples is not None) != (method == "bootstrap"):
         use = "needs" if method == "bootstrap" else "does not use"

@@ -10,10 +10,10 @@ from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import BLOCK_ROWS, InteractionLog
 from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
 from rlrec.evaluation.offline.arguments import (
+    Settings,
     check_log,
     check_once,
     check_rounds_discount,
-    check_settings,
     names_of,
 )
 from rlrec.evaluation.offline.balance import InverseSums, propensity_doubt, row_sums
@@ -94,7 +94,7 @@ def stream_offline(
         ConfigError: An argument is outside what it may be, or would be ignored.
     """
     names = _streamed(estimators)
-    check_settings(
+    Settings(
         confidence=confidence,
         n_replicates=n_replicates,
         seed=seed,
