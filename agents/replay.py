@@ -24,6 +24,8 @@ class SlateBatch(NamedTuple):
     """Shape (B, K)."""
     choices: Tensor
     """Shape (B,). Slot responded to first; K for none."""
+    responses: Tensor
+    """Shape (B, K). Channel 0: what came back from each slot."""
     rewards: Tensor
     """Shape (B,). Discounted sum over the steps to `next_observations`."""
     next_observations: TensorDict
@@ -45,8 +47,8 @@ class SeenReturns(NamedTuple):
 
 
 def choices_of(responses: NDArray[np.float32]) -> Ints:
-    """Return the first slot responded to in (B, K, R) responses, K where there is none."""
-    responded = responses[..., 0] > 0
+    """Return the first slot responded to in (B, K) responses, K where there is none."""
+    responded = responses > 0
     none = ~responded.any(axis=-1)
     slots: Ints = np.where(none, responded.shape[-1], responded.argmax(axis=-1)).astype(np.int64)
     return slots
@@ -58,6 +60,7 @@ def joined(first: SlateBatch, second: SlateBatch) -> SlateBatch:
         _joined_observations(first.observations, second.observations),
         torch.cat([first.slates, second.slates]),
         torch.cat([first.choices, second.choices]),
+        torch.cat([first.responses, second.responses]),
         torch.cat([first.rewards, second.rewards]),
         _joined_observations(first.next_observations, second.next_observations),
         torch.cat([first.next_discounts, second.next_discounts]),
@@ -69,9 +72,9 @@ def _joined_observations(first: TensorDict, second: TensorDict) -> TensorDict:
 
 
 class SlateReplayBuffer(DictReplayBuffer):
-    """SB3's dictionary buffer that also keeps which slot was responded to.
+    """SB3's dictionary buffer that also keeps what came back from each slot.
 
-    The slot is read from `last_response` of the next observation, so any environment that observes
+    They are read from `last_response` of the next observation, so any environment that observes
     what came back can fill it.
     """
 
@@ -79,16 +82,17 @@ class SlateReplayBuffer(DictReplayBuffer):
         super().__init__(*args, **kwargs)
         if _SHOWN_RESPONSE not in self.observations:
             raise DataError(
-                f"SlateQ learns from the response to each slate: the environment must observe "
+                f"slate agents learn from the response to each slate: the environment must observe "
                 f"{_SHOWN_RESPONSE!r}, got {sorted(self.observations)}"
             )
         self.discount = discount
         self.n_steps = n_steps
-        self.choices = np.zeros((self.buffer_size, self.n_envs), np.int64)
+        shape = (self.buffer_size, self.n_envs, self.action_dim)
+        self.responses = np.zeros(shape, np.float32)
 
     def add(self, obs: Any, next_obs: Any, *args: Any, **kwargs: Any) -> None:
         """Add one transition of every user."""
-        self.choices[self.pos] = choices_of(next_obs[_SHOWN_RESPONSE])
+        self.responses[self.pos] = next_obs[_SHOWN_RESPONSE][..., 0]
         super().add(obs, next_obs, *args, **kwargs)
 
     def cut_off(self) -> None:
@@ -115,11 +119,13 @@ class SlateReplayBuffer(DictReplayBuffer):
             last = np.where(goes_on, (first + step) % self.buffer_size, last)
             rewards += np.where(goes_on, weights * self.rewards[last, users], 0.0)
             weights = np.where(goes_on, weights * self.discount, weights)
+        responses = self.responses[first, users]
         left = self.dones[last, users] * (1.0 - self.timeouts[last, users])
         return SlateBatch(
             {key: self.to_torch(array[first, users]) for key, array in self.observations.items()},
             self.to_torch(self.actions[first, users]).long(),
-            self.to_torch(self.choices[first, users]),
+            self.to_torch(choices_of(responses)),
+            self.to_torch(responses),
             self.to_torch(rewards.astype(np.float32)),
             {
                 key: self.to_torch(array[last, users])
@@ -161,7 +167,7 @@ class LoggedTransitions:
 
         self._observations = {key: tensor(array) for key, array in observations.items()}
         self._slates = tensor(slates)
-        self._choices = tensor(choices_of(responses))
+        self._choices = tensor(choices_of(responses[..., 0]))
         self._responses = tensor(responses[..., 0])
         ends = np.flatnonzero(is_last)
         self._end = np.repeat(ends, np.diff(ends, prepend=-1))  # last row of each row's episode
@@ -201,6 +207,7 @@ class LoggedTransitions:
             {key: array[at] for key, array in self._observations.items()},
             self._slates[at],
             self._choices[at],
+            self._responses[at],
             self._float(self._sums[drawn] - powers * beyond),
             {key: array[following] for key, array in self._observations.items()},
             self._float(np.where(stops > ends, 0.0, powers)),

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -19,11 +19,8 @@ from rlrec.envs.simulator import Snapshot, UserSimulator
 from rlrec.errors import ConfigError, ModelFileError
 
 if TYPE_CHECKING:
-    from rlrec.agents.slate_ppo import SlatePPO
     from rlrec.agents.slate_q import SlateQ
 
-AnyAgent: TypeAlias = "SlateQ | SlatePPO"
-Agent = TypeVar("Agent", bound="SlateQ | SlatePPO")
 Arrays = dict[str, NDArray[Any]]
 
 _USE, _TRAINING = "agent", "training"
@@ -57,8 +54,7 @@ class SavedInFolder:
         Args:
             path: The folder; a model saved there earlier is replaced.
         """
-        agent: Any = self
-        save_agent(Path(path), agent)
+        save_agent(Path(path), self)
 
     @classmethod
     def load(
@@ -81,12 +77,11 @@ class SavedInFolder:
             ModelFileError: The files are missing, damaged, foreign or of another version, or `env`
                 offers or observes something else.
         """
-        agent_class: Any = cls
-        agent: Self = load_agent(agent_class, Path(path), env, device, catalogue)
+        agent: Self = load_agent(cls, Path(path), env, device, catalogue)
         return agent
 
 
-def save_agent(folder: Path, agent: AnyAgent) -> None:
+def save_agent(folder: Path, agent: Any) -> None:
     """Write the networks of an agent, and what it must meet to be used again."""
     arrays = _numpy(agent.policy.state_dict(), "policy")
     for name, network in agent.further_networks().items():
@@ -98,12 +93,12 @@ def save_agent(folder: Path, agent: AnyAgent) -> None:
 
 
 def load_agent(
-    agent_class: type[Agent],
+    agent_class: type[Any],
     folder: Path,
     env: Any,
     device: torch.device | str,
     catalogue: Catalogue | None,
-) -> Agent:
+) -> Any:
     """Return a saved agent over users `env`."""
     saved = _read(folder, _USE, agent_class, ("seed", *agent_class.kept))
     config = _config(folder, saved, agent_class)
@@ -213,7 +208,7 @@ def _simulator(users: SlateVecEnv) -> UserSimulator:
 
 
 def _replay_arrays(replay: Any) -> Arrays:
-    names = ("actions", "rewards", "dones", "timeouts", "choices")
+    names = ("actions", "rewards", "dones", "timeouts", "responses")
     parts = {name: getattr(replay, name) for name in names}
     for kind in ("observations", "next_observations"):
         parts |= {f"{kind}/{key}": array for key, array in getattr(replay, kind).items()}
@@ -240,7 +235,7 @@ def _restore_optimizer(agent: "SlateQ", arrays: Arrays) -> None:
     agent.policy.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _write(folder: Path, agent: AnyAgent, state: dict[str, Any], arrays: Arrays, kind: str) -> None:
+def _write(folder: Path, agent: Any, state: dict[str, Any], arrays: Arrays, kind: str) -> None:
     fitted: dict[str, Fitted] = {**arrays}
     saved = SavedModel(type(agent).__name__, asdict(agent.config), state, fitted)
     write_model(folder, saved, kind)
@@ -266,7 +261,7 @@ def _config(folder: Path, saved: SavedModel, agent_class: type[Any]) -> Any:
         ) from None
 
 
-def _meets(agent: AnyAgent) -> dict[str, Any]:
+def _meets(agent: Any) -> dict[str, Any]:
     """Return what an agent was made for, ready for JSON."""
     return {
         "meets": _described(agent.observation_space, agent.action_space),
@@ -290,7 +285,7 @@ def _check_spaces(folder: Path, saved: SavedModel, env: Any) -> None:
         )
 
 
-def _check_catalogue(folder: Path, saved: SavedModel, agent: AnyAgent) -> None:
+def _check_catalogue(folder: Path, saved: SavedModel, agent: Any) -> None:
     fingerprint = _meets(agent)["catalogue"]
     if fingerprint != saved.state["catalogue"]:
         raise ModelFileError(

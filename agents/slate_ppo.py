@@ -1,39 +1,31 @@
 """SlatePPO: proximal policy optimisation of slates drawn without repeats."""
 
 import copy
-from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from stable_baselines3 import PPO
-from stable_baselines3.common.base_class import maybe_make_env
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv
 from torch import Tensor
 from torch.nn import functional as F
 
-from rlrec.agents.logged import logged_transitions
-from rlrec.agents.networks import ItemKnowledge
-from rlrec.agents.plackett_luce import PlackettLuce
+from rlrec.agents.drawing import DrawsSlates
 from rlrec.agents.replay import LoggedTransitions
-from rlrec.agents.saving import SavedInFolder
-from rlrec.agents.serving import blocks_of, catalogue_of, check_same_catalogue, check_users
 from rlrec.agents.slate_actor_critic import Judged, SlateActorCritic
+from rlrec.agents.slate_agent import Progress, SlateAgent
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
 from rlrec.agents.slate_rollouts import SlateRollout, SlateRolloutBuffer, parts
-from rlrec.arrays import Floats, Floats32, Ints, Observations
+from rlrec.arrays import Floats32
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
-from rlrec.slates import SlateDraw
 
-Progress = Callable[[int, int], None]
 _BLOCK = 4096  # transitions judged at once
 _MOST_LOG_RATIO = 10.0  # beyond it a ratio is clipped in any case, and its exponential overflows
 
 
-class SlatePPO(SavedInFolder, PPO):  # type: ignore[misc]
+class SlatePPO(DrawsSlates, SlateAgent, PPO):  # type: ignore[misc]
     """Proximal policy optimisation with a Plackett-Luce head over the items.
 
     Slates are drawn item by item without repeats, so the likelihood of a slate is exact, unlike
@@ -83,21 +75,15 @@ class SlatePPO(SavedInFolder, PPO):  # type: ignore[misc]
         _init_setup_model: bool = True,
     ) -> None:
         self.config = config = config or SlatePPOConfig()
-        env = maybe_make_env(env, verbose) if isinstance(env, str) else env
-        check_users(env, "SlatePPO")
-        catalogue = catalogue or catalogue_of(env)
-        known = None if catalogue is None else catalogue.features
-        topics = None if catalogue is None or not config.topic_aware else catalogue.topics
-        self.items = ItemKnowledge(known, item_factors, topics)
-        self.catalogue = catalogue
-        self.n_pretraining_updates = 0
+        topic_aware = config.topic_aware
+        env = self._meet(env, item_factors, catalogue, topic_aware=topic_aware, verbose=verbose)
         self.leash = config.leash
         self._anchor: SlateActorCritic | None = None
         n_users = getattr(env, "num_envs", 1)
         n_steps = max(2, config.n_transitions // n_users)
         super().__init__(
             SlateActorCritic,  # type: ignore[arg-type]
-            env,  # type: ignore[arg-type]
+            env,
             config.learning_rate,
             n_steps=n_steps,
             batch_size=n_steps * n_users,  # updates here take parts of `config.batch_size`
@@ -124,16 +110,6 @@ class SlatePPO(SavedInFolder, PPO):  # type: ignore[misc]
         if _init_setup_model:
             self._setup_model()
 
-    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
-        """Go on with other users, who must be offered the same items.
-
-        Raises:
-            CatalogueMismatchError: They are offered another catalogue.
-        """
-        check_users(env, "SlatePPO")
-        check_same_catalogue(env, self.catalogue)
-        super().set_env(env, force_reset)
-
     def pretrain(
         self, log: InteractionLog, n_updates: int = 2_000, *, progress: Progress | None = None
     ) -> Self:
@@ -150,11 +126,7 @@ class SlatePPO(SavedInFolder, PPO):  # type: ignore[misc]
         Raises:
             CatalogueMismatchError: The log belongs to another catalogue.
         """
-        assert isinstance(self.observation_space, spaces.Dict)
-        n_choices = int(self.action_space.nvec[0])  # type: ignore[attr-defined]
-        logged = logged_transitions(
-            log, self.catalogue, self.observation_space, n_choices, self.gamma, self.device
-        )
+        logged = self.transitions_of(log, self.gamma)
         least = logged.return_quantile(1.0 - self.config.cloned_share)
         self.policy.set_training_mode(True)
         for update in range(n_updates):
@@ -301,38 +273,6 @@ class SlatePPO(SavedInFolder, PPO):  # type: ignore[misc]
         if self.config.leash > 0 and self._anchor is not None:
             factor = 1.5 if divergence > self.config.leash_budget else 1 / 1.1
             self.leash = float(np.clip(self.leash * factor, 1e-4, 1e3))
-
-    def act(
-        self, observations: Observations, rng: np.random.Generator, deterministic: bool = False
-    ) -> SlateDraw:
-        """Return slates drawn by the actor, or the likeliest item in each slot."""
-
-        def uniforms(shape: tuple[int, ...]) -> Tensor:
-            return torch.as_tensor(rng.random(shape, np.float32), device=self.device)
-
-        parts = []
-        for slates_of in self._distributions(observations):
-            slates = slates_of.mode() if deterministic else slates_of.sample(uniforms)
-            log_probs = torch.zeros_like(slates) if deterministic else slates_of.log_probs(slates)
-            parts.append((slates.cpu().numpy(), log_probs.cpu().numpy().astype(np.float64)))
-        return SlateDraw(*map(np.concatenate, zip(*parts, strict=True)))
-
-    def log_probs(self, observations: Observations, slates: Ints) -> Floats:
-        """Return log-probabilities (B, K) given the prefix."""
-        shown = torch.as_tensor(slates, device=self.device)
-        parts, start = [], 0
-        for slates_of in self._distributions(observations):
-            stop = start + len(slates_of.logits)
-            parts.append(slates_of.log_probs(shown[start:stop]).cpu().numpy())
-            start = stop
-        return np.concatenate(parts).astype(np.float64)
-
-    @torch.no_grad()
-    def _distributions(self, observations: Observations) -> Iterator[PlackettLuce]:
-        """Yield what the actor draws from, in double precision, for some users at a time."""
-        self.policy.set_training_mode(False)
-        for block in blocks_of(observations, self.observation_space, self.device):
-            yield self.policy.distribution(block).double()
 
 
 class _Told(NamedTuple):

@@ -1,6 +1,5 @@
 """SlateQ: values of single items, learned from slates."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -8,7 +7,6 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.base_class import maybe_make_env
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -18,11 +16,10 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional as F
 
-from rlrec.agents.logged import logged_transitions
-from rlrec.agents.networks import ItemKnowledge
 from rlrec.agents.replay import LoggedTransitions, SlateBatch, SlateReplayBuffer, joined
-from rlrec.agents.saving import SavedInFolder, load_training, save_training
-from rlrec.agents.serving import blocks_of, catalogue_of, check_same_catalogue, check_users
+from rlrec.agents.saving import load_training, save_training
+from rlrec.agents.serving import blocks_of
+from rlrec.agents.slate_agent import Progress, SlateAgent
 from rlrec.agents.slate_q_config import SlateQConfig
 from rlrec.agents.slate_q_policy import SlateQPolicy
 from rlrec.agents.slate_value import blank_repeats
@@ -32,10 +29,8 @@ from rlrec.data.log import InteractionLog
 from rlrec.policy import RandomPolicy
 from rlrec.slates import SlateDraw, given_prefix
 
-Progress = Callable[[int, int], None]
 
-
-class SlateQ(SavedInFolder, OffPolicyAlgorithm):  # type: ignore[misc]
+class SlateQ(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
     """Q-learning for slates from which a user takes at most one item.
 
     The value of a slate is the expectation over what is taken,
@@ -87,19 +82,13 @@ class SlateQ(SavedInFolder, OffPolicyAlgorithm):  # type: ignore[misc]
         _init_setup_model: bool = True,
     ) -> None:
         self.config = config or SlateQConfig()
-        env = maybe_make_env(env, verbose) if isinstance(env, str) else env
-        check_users(env, "SlateQ")
-        catalogue = catalogue or catalogue_of(env)
-        features = None if catalogue is None else catalogue.features
-        self.items = ItemKnowledge(features, item_factors)
-        self.catalogue = catalogue
-        self.n_pretraining_updates = 0
+        env = self._meet(env, item_factors, catalogue, verbose=verbose)
         self._logged: LoggedTransitions | None = None
         updates_a_step = getattr(env, "num_envs", 1) * self.config.updates_per_transition
         steps_between = max(1, round(1 / updates_a_step))
         super().__init__(
             SlateQPolicy,
-            env,  # type: ignore[arg-type]
+            env,
             self.config.learning_rate,
             buffer_size=self.config.buffer_size,
             learning_starts=self.config.learning_starts,
@@ -129,8 +118,7 @@ class SlateQ(SavedInFolder, OffPolicyAlgorithm):  # type: ignore[misc]
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        n_choices = int(self.action_space.nvec[0])  # type: ignore[attr-defined]
-        self._random = RandomPolicy(n_choices, self.policy.slate_size)
+        self._random = RandomPolicy(self.n_choices, self.policy.slate_size)
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
         """End the visits in the replay buffer where `learn` is about to start new ones."""
@@ -138,16 +126,6 @@ class SlateQ(SavedInFolder, OffPolicyAlgorithm):  # type: ignore[misc]
         if (resets or self._last_obs is None) and isinstance(self.replay_buffer, SlateReplayBuffer):
             self.replay_buffer.cut_off()
         return super()._setup_learn(*args, **kwargs)
-
-    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
-        """Go on with other users, who must be offered the same items.
-
-        Raises:
-            CatalogueMismatchError: They are offered another catalogue.
-        """
-        check_users(env, "SlateQ")
-        check_same_catalogue(env, self.catalogue)
-        super().set_env(env, force_reset)
 
     def pretrain(
         self,
@@ -203,15 +181,7 @@ class SlateQ(SavedInFolder, OffPolicyAlgorithm):  # type: ignore[misc]
         Args:
             log: As in `pretrain`.
         """
-        assert isinstance(self.observation_space, spaces.Dict)
-        self._logged = logged_transitions(
-            log,
-            self.catalogue,
-            self.observation_space,
-            self._random.n_choices,
-            self.config.discount,
-            self.device,
-        )
+        self._logged = self.transitions_of(log, self.config.discount)
         return self._logged
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:

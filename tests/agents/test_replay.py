@@ -183,6 +183,8 @@ def test_the_slot_taken_is_read_from_the_next_observation() -> None:
     batch = buffer.sample_slates(500, np.random.default_rng(1))
     ticks = batch.observations["user"][:, 0].floor().long()
     assert (batch.choices == ticks % (SLATE_SIZE + 1)).all()  # K where nothing was taken
+    slots = torch.arange(SLATE_SIZE)
+    assert ((batch.responses > 0) == (slots == batch.choices[:, None])).all()
     assert (batch.slates == ticks[:, None]).all()
     assert batch.slates.dtype == batch.choices.dtype == torch.int64
 
@@ -209,7 +211,7 @@ def test_users_whose_response_is_not_observed_are_refused() -> None:
 
 
 def test_of_several_responses_the_first_slot_counts() -> None:
-    responses = np.zeros((3, 4, 1), np.float32)
+    responses = np.zeros((3, 4), np.float32)
     responses[0, [1, 3]] = 1.0
     responses[1, 3] = 1.0
     np.testing.assert_array_equal(choices_of(responses), [1, 3, 4])

@@ -251,6 +251,7 @@ def hand_made_batch(agent: SlateQ, users: Simulator, next_discounts: list[float]
         {key: array[:4] for key, array in seen.items()},
         torch.tensor([[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]),
         torch.tensor([0, 2, 3, 3]),
+        torch.tensor([[1.0, 0, 0], [0, 0, 1.0], [0, 0, 0], [0, 0, 0]]),
         torch.tensor([4.0, 4.0, 0.0, 0.0]),
         {key: array[4:] for key, array in seen.items()},
         torch.tensor(next_discounts),
