@@ -8,6 +8,7 @@ once (`check_environment(make)`), or one by one under pytest:
         check(lambda n_users, first_user: my_environment(n_users, first_user))
 """
 
+from rlrec.testing.agent_checks import AGENT_CHECKS, check_agent
 from rlrec.testing.choice_checks import CHOICE_MODEL_CHECKS, check_choice_model
 from rlrec.testing.environment import ENVIRONMENT_CHECKS, check_environment
 from rlrec.testing.policy_checks import POLICY_CHECKS, check_policy
@@ -15,11 +16,13 @@ from rlrec.testing.recommender_checks import RECOMMENDER_CHECKS, check_recommend
 from rlrec.testing.traces import SimulatorMaker
 
 __all__ = [
+    "AGENT_CHECKS",
     "CHOICE_MODEL_CHECKS",
     "ENVIRONMENT_CHECKS",
     "POLICY_CHECKS",
     "RECOMMENDER_CHECKS",
     "SimulatorMaker",
+    "check_agent",
     "check_choice_model",
     "check_environment",
     "check_policy",
