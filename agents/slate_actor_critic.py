@@ -38,7 +38,8 @@ class SlateActorCritic(BasePolicy):
     Where the items of a catalogue have topics, `TopicOffsets` adds how many of each topic a slate
     should hold.
 
-    All items start equal, so that an untrained actor shows random slates. The critic reads the
+    All items start equal, so that an untrained actor shows random slates (of many topics, with
+    `topic_spread`). The critic reads the
     state with a network of its own; of the actor's it only uses the item vectors that histories are
     read with, and does not pull at them.
 
@@ -50,6 +51,7 @@ class SlateActorCritic(BasePolicy):
         item_size: Length of an item's vector.
         hidden: Width of the hidden layers.
         value_scale: Unit of the values.
+        topic_spread: Variety that an untrained actor asks for, as `spread` of `TopicOffsets`.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class SlateActorCritic(BasePolicy):
         item_size: int,
         hidden: int,
         value_scale: float,
+        topic_spread: float = 0.0,
         use_sde: bool = False,
     ) -> None:
         super().__init__(observation_space, action_space)
@@ -70,7 +73,8 @@ class SlateActorCritic(BasePolicy):
         self.actor = ItemScorer(observation_space, n_choices, items, item_size, hidden, False)
         self.offsets: TopicOffsets | None = None
         if items.topics is not None and not offers_candidates(observation_space):
-            offsets = TopicOffsets(observation_space, Groups(items.topics), self.slate_size)
+            groups = Groups(items.topics)
+            offsets = TopicOffsets(observation_space, groups, self.slate_size, topic_spread)
             self.offsets = offsets if offsets.n_seen else None
         self.critic = Critic(observation_space, item_size, hidden, self.slate_size)
         self.optimizer = torch.optim.Adam(

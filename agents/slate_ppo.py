@@ -99,6 +99,7 @@ class SlatePPO(DrawsSlates, SlateAgent, PPO):  # type: ignore[misc]
                 "item_size": config.item_size,
                 "hidden": config.hidden,
                 "value_scale": config.value_scale,
+                "topic_spread": config.topic_spread,
             },
             tensorboard_log=tensorboard_log,
             verbose=verbose,

@@ -57,6 +57,9 @@ class SlatePPOConfig:
     """Values are learned in this unit of discounted return, above 0."""
     topic_aware: bool = True
     """Learn how many items of each topic a slate should hold, where items have topics."""
+    topic_spread: float = 0.0
+    """What the logit of an item loses, before training, for each item of its topic that stands
+    above it, 0 or more. Where too much of a topic harms, 1 or 2 saves the agent finding out."""
     item_size: int = 32
     """Length of an item's vector."""
     hidden: int = 128
@@ -86,7 +89,7 @@ _RULES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     ),
     ("discount trace frozen_actor", lambda x: 0 <= x <= 1, "lie in 0..1"),
     ("cloned_share", lambda x: 0 < x <= 1, "lie in (0, 1]"),
-    ("entropy leash", lambda x: 0 <= x < np.inf, "be 0 or more"),
+    ("entropy leash topic_spread", lambda x: 0 <= x < np.inf, "be 0 or more"),
     (
         "n_transitions batch_size n_epochs item_size hidden",
         lambda x: x >= 1 and x == int(x),

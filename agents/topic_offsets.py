@@ -16,17 +16,24 @@ class TopicOffsets(nn.Module):
 
     One small network serves all topics. Of a topic it sees how often it was responded to in this
     visit and lately, how much of it the last slate showed and brought, and `context`, where that
-    has an entry a topic. All offsets start at 0.
+    has an entry a topic. An untrained network asks for variety as far as `spread` says.
 
     Args:
         space: What is observed.
         groups: Topics of the items.
         slate_size: K.
-        hidden: Width of the hidden layer.
+        spread: What the logit of an item loses at first for each item of its topic that stands
+            above, 0 or more.
+        hidden: Width of the hidden layers.
     """
 
     def __init__(
-        self, space: spaces.Dict, groups: Groups, slate_size: int, hidden: int = 32
+        self,
+        space: spaces.Dict,
+        groups: Groups,
+        slate_size: int,
+        spread: float = 0.0,
+        hidden: int = 32,
     ) -> None:
         super().__init__()
         self.groups = groups
@@ -47,8 +54,11 @@ class TopicOffsets(nn.Module):
             nn.ReLU(),
             nn.Linear(hidden, slate_size),
         )
-        for parameter in self.net[-1].parameters():
-            nn.init.zeros_(parameter)
+        last = self.net[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)
+        with torch.no_grad():
+            last.bias.copy_(-spread * torch.arange(slate_size))
 
     def forward(self, observations: TensorDict) -> Tensor:
         """Return offsets (B, T, K)."""

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from rlrec.agents import SlateQ, SlateQConfig
+from rlrec.agents.menu import agent_class, agent_settings, load_agent
 from rlrec.arrays import Floats32
 from rlrec.baselines import load_baseline
-from rlrec.errors import ConfigError, nearest_hint
+from rlrec.errors import ConfigError
 from rlrec.evaluation import Estimate, rollout
 from rlrec.policy import SlatePolicy
-from rlrec.workflow.config import RunConfig
 from rlrec.workflow.policy_names import file_name
 from rlrec.workflow.progress import Advance
 from rlrec.workflow.run_folder import Results, RunFolder
@@ -25,9 +25,10 @@ Validate = Callable[[SlatePolicy], Estimate]
 def pretrain(context: StageContext) -> Results:
     """Train the agent on the log alone. Files: `agent`."""
     users = training_users(context.folder, context.config.finetuning.n_users, context.seed)
-    agent = SlateQ(
+    chosen = context.config.agent
+    agent = agent_class(chosen.name)(
         users,
-        agent_config(context.config),
+        agent_settings(chosen.name, chosen.settings),
         item_factors=_item_factors(context.folder),
         seed=context.seed,
     )
@@ -48,8 +49,9 @@ def finetune(context: StageContext) -> Results:
     """
     settings = context.config.finetuning
     users = training_users(context.folder, settings.n_users, context.seed)
-    agent = SlateQ.load(context.folder.stage_path("pretrain") / "agent", users)
-    agent.remember(run_log(context.folder))
+    agent = load_agent(context.folder.stage_path("pretrain") / "agent", users)
+    if hasattr(agent, "remember"):  # agents that go on learning from the log
+        agent.remember(run_log(context.folder))
     validate = _validator(context)
     record = TrainingRecord(context.path, context.folder.path / "tensorboard")
     checkpoint = Checkpoint(context.checkpoint_path, agent, context.path)
@@ -77,7 +79,7 @@ def _advance_by(advance: Advance, done: int, total: int, more: int) -> None:
     advance(done + more, total)
 
 
-def _learn(agent: SlateQ, n_steps: int, advance: Callable[[int], None]) -> int:
+def _learn(agent: Any, n_steps: int, advance: Callable[[int], None]) -> int:
     """Let the agent learn for about `n_steps` interactions and return how many it took."""
     before = agent.num_timesteps
 
@@ -86,24 +88,7 @@ def _learn(agent: SlateQ, n_steps: int, advance: Callable[[int], None]) -> int:
         return True
 
     agent.learn(n_steps, callback=told, reset_num_timesteps=False)
-    return agent.num_timesteps - before
-
-
-def agent_config(config: RunConfig) -> SlateQConfig:
-    """Return the settings of the agent, checked.
-
-    Raises:
-        ConfigError: A setting is not known, or out of range.
-    """
-    known = SlateQConfig.__dataclass_fields__
-    for name in config.agent.settings:
-        if name not in known:
-            hint = nearest_hint(name, known)
-            raise ConfigError(f"agent.settings: SlateQ has no setting {name!r}.{hint}")
-    try:
-        return SlateQConfig(**config.agent.settings)
-    except TypeError as error:
-        raise ConfigError(f"agent.settings: {error}") from None
+    return int(agent.num_timesteps - before)
 
 
 def _item_factors(folder: RunFolder) -> Floats32 | None:

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rlrec.agents.menu import agent_settings
 from rlrec.data.loading import check_columns
 from rlrec.envs import FitSettings, describe_environments, fit_users, make_simulator
 from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
-from rlrec.workflow.agent_stages import agent_config
 from rlrec.workflow.config import BaselineConfig, DataConfig, EnvironmentConfig, RunConfig
 from rlrec.workflow.saved_policies import ORACLE_LOGGER, unfitted
 
@@ -21,7 +21,7 @@ def check_components(config: RunConfig) -> None:
             them do not go together.
         DataError: The data are not there.
     """
-    agent_config(config)
+    agent_settings(config.agent.name, config.agent.settings)
     logger = config.logging.baseline
     informed = [] if logger is None or logger.name == ORACLE_LOGGER else [logger]
     rankings = (config.data.rankings or ()) if config.data is not None else ()

@@ -106,7 +106,8 @@ class LoggingConfig(_Section):
 class AgentConfig(_Section):
     """The agent that is pretrained and fine-tuned."""
 
-    name: Literal["SlateQ"] = "SlateQ"
+    name: str = "SlateQ"
+    """Of an agent in `rlrec.agents`."""
     settings: Settings = {}
     item_factors: str | None = "auto"
     """Title of the baseline whose item factors the agent starts from; `auto`: the first that has

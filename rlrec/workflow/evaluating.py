@@ -95,9 +95,9 @@ def load_policy(path: Path, env_id: str | None, arguments: dict[str, Any]) -> Sl
         return load_baseline(path)
     if env_id is None:
         raise ConfigError(f"{path}: a saved agent needs the environment it acts in: give --env")
-    from rlrec.agents import SlateQ
+    from rlrec.agents.menu import load_agent  # imports torch
 
-    agent: SlatePolicy = SlateQ.load(path, make_users(env_id, 1, 0, **arguments))
+    agent: SlatePolicy = load_agent(path, make_users(env_id, 1, 0, **arguments))
     return agent
 
 

@@ -1,18 +1,17 @@
 """Titles of the policies in a run's tables, and what kind each is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 RANDOM = "Random slates"
 LOGGING = "Logging policy"
 MYOPIC = "Myopic oracle"
 REFERENCE = "Planning reference"
-PRETRAINED = "SlateQ, pretrained"
-FINETUNED = "SlateQ, fine-tuned"
+_PRETRAINED, _FINETUNED = ", pretrained", ", fine-tuned"
 
 Kind = Literal["floor", "logger", "baseline", "agent", "oracle"]
 
-RESERVED_TITLES = (RANDOM, LOGGING, MYOPIC, REFERENCE, PRETRAINED, FINETUNED, "auto")
+RESERVED_TITLES = (RANDOM, LOGGING, MYOPIC, REFERENCE, "auto")
 """What no baseline may be called; `auto` is a value of `agent.item_factors`."""
 
 _STAGE_FILES = ("done.json", "timing.json")
@@ -22,13 +21,28 @@ _KINDS: dict[str, Kind] = {
     LOGGING: "logger",
     MYOPIC: "oracle",
     REFERENCE: "oracle",
-    PRETRAINED: "agent",
-    FINETUNED: "agent",
 }
+
+
+def pretrained(agent: str) -> str:
+    """Return the title of an agent as it is after pretraining."""
+    return agent + _PRETRAINED
+
+
+def finetuned(agent: str) -> str:
+    """Return the title of an agent as it is in the end."""
+    return agent + _FINETUNED
+
+
+def agent_of(titles: Iterable[str]) -> str:
+    """Return the name of the agent among the titles of a run's policies."""
+    return next(title for title in titles if title.endswith(_FINETUNED))[: -len(_FINETUNED)]
 
 
 def kind_of(title: str) -> Kind:
     """Return what a policy is; a title that is not one of the above is a baseline's."""
+    if title.endswith((_PRETRAINED, _FINETUNED)):
+        return "agent"
     return _KINDS.get(title, "baseline")
 
 
@@ -45,6 +59,8 @@ def check_title(title: str) -> None:
             f"{title[:100]!r}"
         )
     taken = {name.casefold() for name in (*RESERVED_TITLES, *_STAGE_FILES)}
+    if title.casefold().endswith((_PRETRAINED, _FINETUNED)):
+        raise ValueError(f"no baseline may be called {title!r}: agents of a run are called so")
     if title.casefold() in taken or file_name(title).casefold() in taken:
         raise ValueError(f"no baseline may be called {title!r}: the run itself uses that name")
 

@@ -20,7 +20,15 @@ from rlrec.workflow.plots import (
     legend,
     stacked_areas,
 )
-from rlrec.workflow.policy_names import FINETUNED, MYOPIC, PRETRAINED, RANDOM, REFERENCE, kind_of
+from rlrec.workflow.policy_names import (
+    MYOPIC,
+    RANDOM,
+    REFERENCE,
+    agent_of,
+    finetuned,
+    kind_of,
+    pretrained,
+)
 from rlrec.workflow.report_data import (
     ReportData,
     best_baseline,
@@ -162,7 +170,8 @@ def _learning(data: ReportData) -> str:
     points = [
         (float(p.interactions), Interval("", p.mean_return, p.lower, p.upper)) for p in data.curve
     ]
-    shown = [RANDOM, best_baseline(data.rollouts), MYOPIC, PRETRAINED, REFERENCE]
+    agent = agent_of(data.rollouts.policies)
+    shown = [RANDOM, best_baseline(data.rollouts), MYOPIC, pretrained(agent), REFERENCE]
     levels = [
         Level(name, data.rollouts.mean_return(name).value, _KIND_COLOURS[kind_of(name)])
         for name in dict.fromkeys(shown)
@@ -211,7 +220,9 @@ def _exposure_table(rollouts: RolloutResults) -> str:
 
 
 def _topic_plots(rollouts: RolloutResults) -> str:
-    wanted = [RANDOM, best_baseline(rollouts), MYOPIC, PRETRAINED, FINETUNED, REFERENCE]
+    agent = agent_of(rollouts.policies)
+    agents = [pretrained(agent), finetuned(agent)]
+    wanted = [RANDOM, best_baseline(rollouts), MYOPIC, *agents, REFERENCE]
     names = [name for name in dict.fromkeys(wanted) if name and name in rollouts.policies]
     topics = main_topics(rollouts, names, len(COLOURS))
     labels, colours = (

@@ -12,7 +12,7 @@ from rlrec.arrays import Floats
 from rlrec.errors import RunFolderError
 from rlrec.evaluation import RolloutResults
 from rlrec.workflow.config import RunConfig
-from rlrec.workflow.policy_names import FINETUNED, PRETRAINED, RANDOM, REFERENCE, kind_of
+from rlrec.workflow.policy_names import RANDOM, REFERENCE, agent_of, finetuned, kind_of, pretrained
 from rlrec.workflow.run_folder import STAGE_NAMES, RunFolder
 from rlrec.workflow.training_record import CurvePoint
 from rlrec.workflow.versions import code_differences
@@ -113,8 +113,9 @@ def judge(rollouts: RolloutResults) -> Verdict:
     baseline = best_baseline(rollouts)
     rival = baseline or RANDOM
     rival_words = f"the best baseline, {rival}" if baseline else "random slates"
-    headline = _comparison(rollouts, FINETUNED, rival, "fine-tuned agent's", rival_words)
-    details = [_comparison(rollouts, PRETRAINED, rival, "pretrained agent's", rival_words)]
+    agent = agent_of(rollouts.policies)
+    headline = _comparison(rollouts, finetuned(agent), rival, "fine-tuned agent's", rival_words)
+    details = [_comparison(rollouts, pretrained(agent), rival, "pretrained agent's", rival_words)]
     return Verdict(headline, [*details, _scale(rollouts)])
 
 
@@ -139,11 +140,14 @@ def _comparison(
 
 
 def _scale(rollouts: RolloutResults) -> str:
-    finetuned = rollouts.score(FINETUNED, RANDOM, REFERENCE)
-    pretrained = rollouts.score(PRETRAINED, RANDOM, REFERENCE)
+    agent = agent_of(rollouts.policies)
+    first, last = (
+        rollouts.score(title, RANDOM, REFERENCE).value
+        for title in (pretrained(agent), finetuned(agent))
+    )
     return (
         "On the scale from random slates (0) to the planning reference (1), the pretrained agent "
-        f"stands at {pretrained.value:.2f} and the fine-tuned one at {finetuned.value:.2f}."
+        f"stands at {first:.2f} and the fine-tuned one at {last:.2f}."
     )
 
 

@@ -9,13 +9,13 @@ from rlrec.envs import MyopicOracle, UserSimulator, make_simulator, make_users
 from rlrec.policy import DrawingPolicy, RandomPolicy, SlatePolicy, with_random_slates
 from rlrec.workflow.config import BaselineConfig
 from rlrec.workflow.policy_names import (
-    FINETUNED,
     LOGGING,
     MYOPIC,
-    PRETRAINED,
     RANDOM,
     REFERENCE,
     file_name,
+    finetuned,
+    pretrained,
 )
 from rlrec.workflow.run_folder import RunFolder
 
@@ -105,8 +105,6 @@ def servable_policies(folder: RunFolder, simulator: UserSimulator) -> dict[str, 
         folder: The run, its agent fine-tuned.
         simulator: Where they act.
     """
-    from rlrec.agents import SlateQ  # imports torch
-
     config = folder.config
     policies: dict[str, SlatePolicy] = {RANDOM: random_policy(simulator)}
     logged = config.logging.baseline
@@ -116,10 +114,7 @@ def servable_policies(folder: RunFolder, simulator: UserSimulator) -> dict[str, 
     for baseline in config.baselines:
         saved = folder.stage_path("baselines") / file_name(baseline.title)
         policies[baseline.title] = load_baseline(saved)
-    users = training_users(folder, 1, seed=0)
-    policies[PRETRAINED] = SlateQ.load(folder.stage_path("pretrain") / "agent", users)
-    policies[FINETUNED] = SlateQ.load(folder.stage_path("finetune") / "agent", users)
-    return policies
+    return policies | _agents(folder)
 
 
 def all_policies(
@@ -132,8 +127,6 @@ def all_policies(
         simulator: Test users.
         reference_seed: Seed of the training users on whom the planning reference is fitted.
     """
-    from rlrec.agents import SlateQ  # imports torch
-
     config = folder.config
     policies: dict[str, SlatePolicy] = {RANDOM: random_policy(simulator)}
     if config.logging.baseline is not None:
@@ -143,10 +136,19 @@ def all_policies(
         saved = folder.stage_path("baselines") / file_name(baseline.title)
         policies[baseline.title] = load_baseline(saved)
     policies[MYOPIC] = MyopicOracle()
-    users = training_users(folder, 1, seed=0)
-    policies[PRETRAINED] = SlateQ.load(folder.stage_path("pretrain") / "agent", users)
-    policies[FINETUNED] = SlateQ.load(folder.stage_path("finetune") / "agent", users)
+    policies |= _agents(folder)
     policies[REFERENCE] = simulator_for(folder, 1).planning_reference(
         config.evaluation.n_reference_users, reference_seed
     )
     return policies
+
+
+def _agents(folder: RunFolder) -> dict[str, SlatePolicy]:
+    """Return the agent of a run after pretraining and in the end."""
+    from rlrec.agents.menu import load_agent  # imports torch
+
+    users, name = training_users(folder, 1, seed=0), folder.config.agent.name
+    return {
+        pretrained(name): load_agent(folder.stage_path("pretrain") / "agent", users),
+        finetuned(name): load_agent(folder.stage_path("finetune") / "agent", users),
+    }

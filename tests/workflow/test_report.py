@@ -8,11 +8,12 @@ import pytest
 from rlrec.evaluation import PolicyRollout, RolloutResults, Timeline
 from rlrec.workflow.config import RunConfig
 from rlrec.workflow.config_file import dump_config
-from rlrec.workflow.policy_names import FINETUNED, MYOPIC, PRETRAINED, RANDOM, REFERENCE
+from rlrec.workflow.policy_names import MYOPIC, RANDOM, REFERENCE, finetuned, pretrained
 from rlrec.workflow.report import render
 from rlrec.workflow.report_data import ReportData, judge, main_topics, topic_shares
 from rlrec.workflow.training_record import CurvePoint
 
+PRETRAINED, FINETUNED = pretrained("SlateQ"), finetuned("SlateQ")
 EVIL = "<script>alert('x')</script>&\""
 
 
@@ -39,13 +40,13 @@ def made_up(mean: float, n_users: int = 50, topics: int = 3) -> PolicyRollout:
     )
 
 
-def rollouts(finetuned: float = 400.0, baseline: float = 200.0) -> RolloutResults:
+def rollouts(best: float = 400.0, baseline: float = 200.0) -> RolloutResults:
     means = {
         RANDOM: 150.0,
         EVIL: baseline,
         MYOPIC: 220.0,
         PRETRAINED: 300.0,
-        FINETUNED: finetuned,
+        FINETUNED: best,
         REFERENCE: 650.0,
     }
     return RolloutResults(
@@ -157,16 +158,16 @@ def test_all_commits_and_other_versions_are_named(data: ReportData) -> None:
 
 
 def test_the_headline_is_computed_from_the_returns() -> None:
-    assert judge(rollouts(finetuned=400.0, baseline=200.0)).headline == (
+    assert judge(rollouts(best=400.0, baseline=200.0)).headline == (
         f"The fine-tuned agent's return per user is 100% above that of the best baseline, {EVIL}: "
         "400.0 against 200.0."
     )
-    worse = judge(rollouts(finetuned=150.0, baseline=200.0)).headline
+    worse = judge(rollouts(best=150.0, baseline=200.0)).headline
     assert "is 25% below that of the best baseline" in worse
 
 
 def test_the_headline_claims_nothing_when_the_interval_holds_zero() -> None:
-    results = rollouts(finetuned=200.0, baseline=200.0)
+    results = rollouts(best=200.0, baseline=200.0)
     noisy = replace(
         results[FINETUNED], returns=results[FINETUNED].returns + np.tile([5.0, -5.0], 25)
     )
@@ -175,14 +176,14 @@ def test_the_headline_claims_nothing_when_the_interval_holds_zero() -> None:
 
 
 def test_the_scale_is_told_in_words() -> None:
-    assert judge(rollouts(finetuned=400.0)).details[-1] == (
+    assert judge(rollouts(best=400.0)).details[-1] == (
         "On the scale from random slates (0) to the planning reference (1), the pretrained agent "
         "stands at 0.30 and the fine-tuned one at 0.50."
     )
 
 
 def test_without_baselines_the_agent_is_compared_with_random_slates() -> None:
-    results = rollouts(finetuned=300.0)
+    results = rollouts(best=300.0)
     left = {name: run for name, run in results.policies.items() if name != EVIL}
     headline = judge(replace(results, policies=left)).headline
     assert headline == (
