@@ -1,6 +1,7 @@
 """What all trained agents have in common: the users they meet, logs, and saving."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
@@ -8,6 +9,7 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import maybe_make_env
 from stable_baselines3.common.type_aliases import GymEnv
 
+from rlrec.agents.checkpoints import load_training, save_training
 from rlrec.agents.logged import logged_transitions
 from rlrec.agents.networks import ItemKnowledge
 from rlrec.agents.replay import LoggedTransitions
@@ -96,6 +98,14 @@ class SlateAgent(SavedInFolder):
             discount,
             self.device,
         )
+
+    def save_checkpoint(self, folder: Path) -> None:
+        """Write all that `learn` needs to go on to the bit: also users, replay and optimiser."""
+        save_training(folder, self)
+
+    def load_checkpoint(self, folder: Path) -> None:
+        """Go back to a checkpoint of this agent, made over the same users and log."""
+        load_training(folder, self)
 
     def pretrain(
         self, log: InteractionLog, n_updates: int = 1_000, *, progress: Progress | None = None

@@ -1,6 +1,5 @@
 """SlateQ: values of single items, learned from slates."""
 
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,7 +16,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rlrec.agents.replay import LoggedTransitions, SlateBatch, SlateReplayBuffer, joined
-from rlrec.agents.saving import load_training, save_training
 from rlrec.agents.serving import blocks_of
 from rlrec.agents.slate_agent import Progress, SlateAgent
 from rlrec.agents.slate_q_config import SlateQConfig
@@ -244,14 +242,6 @@ class SlateQ(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
         shrinking = max(1.0, config.exploration_share * self._total_timesteps)
         done = min(1.0, self.num_timesteps / shrinking)
         return self.exploration + done * (config.exploration_end - self.exploration)
-
-    def save_checkpoint(self, folder: Path) -> None:
-        """Write all that `learn` needs to go on to the bit: also users, replay and optimiser."""
-        save_training(folder, self)
-
-    def load_checkpoint(self, folder: Path) -> None:
-        """Go back to a checkpoint of this agent, made over the same users and log."""
-        load_training(folder, self)
 
     def act(
         self, observations: Observations, rng: np.random.Generator, deterministic: bool = False

@@ -99,6 +99,23 @@ def check_damaged_files_are_refused(make: AgentMaker, simulator: UserSimulator) 
         _refused(load, "the folder of another agent")
 
 
+def check_checkpoints_go_on_to_the_bit(make: AgentMaker, simulator: UserSimulator) -> None:
+    """An agent brought back to a checkpoint learns what the one that went on learned."""
+    went_on, _ = _trained(make, simulator)
+    with tempfile.TemporaryDirectory() as name:
+        went_on.save_checkpoint(Path(name) / "moment")
+        went_on.learn(_N_INTERACTIONS, reset_num_timesteps=False)
+        users = SlateVecEnv(simulator.with_users(simulator.n_users), _SEED)
+        brought_back = make(users, _SEED)
+        if hasattr(brought_back, "remember"):  # learns on from the log, which no checkpoint holds
+            brought_back.remember(_log(simulator))
+        brought_back.load_checkpoint(Path(name) / "moment")
+    brought_back.learn(_N_INTERACTIONS, reset_num_timesteps=False)
+    other = _networks(brought_back)
+    for name, array in _networks(went_on).items():
+        assert (array == other[name]).all(), f"{name} must be as if training had not stopped"
+
+
 def _refused(load: Callable[[], Any], what: str) -> None:
     try:
         load()
@@ -136,6 +153,7 @@ AGENT_CHECKS: tuple[Callable[[AgentMaker, UserSimulator], None], ...] = (
     check_trained_slates_do_not_repeat,
     check_files_give_the_agent_back,
     check_damaged_files_are_refused,
+    check_checkpoints_go_on_to_the_bit,
 )
 
 
