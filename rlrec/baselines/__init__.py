@@ -8,6 +8,7 @@ from rlrec.baselines.popularity import Popularity
 from rlrec.baselines.pure_svd import PureSVD
 from rlrec.baselines.recommender import Recommender
 from rlrec.baselines.registry import BASELINE_NAMES, load_baseline, make_baseline
+from rlrec.baselines.topic_cap import TopicCapped
 
 __all__ = [
     "ALS",
@@ -18,6 +19,7 @@ __all__ = [
     "Popularity",
     "PureSVD",
     "Recommender",
+    "TopicCapped",
     "load_baseline",
     "make_baseline",
 ]

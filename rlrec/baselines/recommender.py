@@ -147,7 +147,7 @@ class Recommender(ABC):
         """Return slates (B, K) for the histories observed; see `SlatePolicy`."""
         if self.slate_size is None:
             raise ConfigError("slate_size must be given to show slates: no log told it")
-        logits = self._logits(observations, self.slate_size)
+        logits = self.slate_logits(observations, self.slate_size)
         if deterministic or self.temperature == 0:
             slates = top_slates(logits, self.slate_size)
             return SlateDraw(slates, np.zeros(slates.shape))
@@ -155,7 +155,7 @@ class Recommender(ABC):
 
     def log_probs(self, observations: Observations, slates: Ints) -> Floats:
         """Return log-probabilities (B, K) given the prefix; greedy: 0 as shown, else -inf."""
-        logits = self._logits(observations, slates.shape[1])
+        logits = self.slate_logits(observations, slates.shape[1])
         if self.temperature == 0:
             greedy = top_slates(logits, slates.shape[1])
             return np.where(slates == greedy, 0.0, -np.inf)
@@ -214,7 +214,7 @@ class Recommender(ABC):
         scores[(n_taken == 0) | ~scores.any(axis=1)] = self.popularity
         return scores
 
-    def _logits(self, observations: Observations, slate_size: int) -> Floats:
+    def slate_logits(self, observations: Observations, slate_size: int) -> Floats:
         """Return what slates are ranked or drawn by: (B, N), or (B, M) with candidates."""
         if "candidate_features" in observations and "candidates" not in observations:
             raise ConfigError(
