@@ -1,7 +1,7 @@
 """Slates drawn item by item without repeats, aware of what stands above, in torch."""
 
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -30,12 +30,16 @@ class Groups(nn.Module):
         place = np.arange(len(topics)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         members = np.full((self.n_groups, self.largest), len(topics))
         members[topics[order], place] = order
+        places = np.empty(len(topics), np.int64)
+        places[order] = topics[order] * self.largest + place
         self.register_buffer("topics", torch.from_numpy(topics.astype(np.int64)), persistent=False)
         self.register_buffer("members", torch.from_numpy(members), persistent=False)
+        self.register_buffer("places", torch.from_numpy(places), persistent=False)
         belongs = np.eye(self.n_groups, dtype=np.float32)[topics]
         self.register_buffer("belongs", torch.from_numpy(belongs), persistent=False)
         self.topics: Tensor
         self.members: Tensor
+        self.places: Tensor
         self.belongs: Tensor
 
     @classmethod
@@ -48,17 +52,51 @@ class Groups(nn.Module):
         if self.n_groups == 1:
             return logits[:, None]
         padded = torch.cat([logits, logits.new_full((len(logits), 1), _SHOWN)], dim=1)
-        return padded[:, self.members]
+        grouped = padded.index_select(1, self.members.flatten())
+        return grouped.view(len(logits), self.n_groups, self.largest)
 
-    def sums(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log-sums of the logits (B, n) of each group, and expected logits, (B, G) each."""
-        with torch.no_grad():
-            top = self.grouped(logits).amax(dim=2)
-            shift = top.expand(-1, logits.shape[1]) if self.n_groups == 1 else top[:, self.topics]
-        weights = (logits - shift).exp()
-        belongs = self.belongs.to(logits.dtype)
-        sums = (weights @ belongs).clamp(min=torch.finfo(logits.dtype).tiny)  # 0: no items
-        return sums.log() + top, (weights * logits) @ belongs / sums
+    def sums_without(self, slates: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log-sums of the logits (B, n) of each group, and expected logits, (B, G) each.
+
+        Of the items that are not in the slates (B, K).
+        """
+        log_sums, means = _GroupSums.apply(logits, slates, self)  # type: ignore[no-untyped-call]
+        return log_sums, means
+
+    def tops_without(self, slates: Tensor, logits: Tensor) -> Tensor:
+        """Return the largest logit of each group, (B, G), of items not in the slates."""
+        if self.n_groups == 1:
+            return logits.scatter(1, slates, _SHOWN).amax(dim=1, keepdim=True)
+        grouped = self.grouped(logits)
+        grouped.view(len(logits), -1).scatter_(1, self.places[slates], _SHOWN)
+        return grouped.amax(dim=2)
+
+
+class _GroupSums(torch.autograd.Function):
+    """What `Groups.sums_without` returns, with a gradient of few passes over the logits."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, slates: Tensor, groups: Groups) -> tuple[Tensor, Tensor]:
+        """Return log-sums and expected logits."""
+        top = groups.tops_without(slates, logits)
+        of_groups = groups.belongs.to(logits.dtype)
+        shift = top if groups.n_groups == 1 else top.index_select(1, groups.topics)
+        weights = (logits - shift).scatter_(1, slates, -torch.inf).exp_()
+        sums = (weights @ of_groups).clamp_(min=torch.finfo(logits.dtype).tiny)  # 0: no items
+        means = (weights * logits) @ of_groups / sums
+        ctx.groups = groups
+        ctx.save_for_backward(logits, weights, sums, means)
+        return sums.log() + top, means
+
+    @staticmethod
+    def backward(ctx: Any, log_sums: Tensor, means: Tensor) -> tuple[Tensor, None, None]:
+        """Return w / sum * (g + h * (1 + z - mean)), g and h being the gradients of both."""
+        logits, weights, sums, expected = ctx.saved_tensors
+        groups = ctx.groups
+        factors = torch.cat([(log_sums + means * (1.0 - expected)) / sums, means / sums])
+        factors = factors @ groups.belongs.T.to(logits.dtype)
+        constant, slope = factors.chunk(2)
+        return torch.addcmul(constant, slope, logits).mul_(weights), None, None
 
 
 class PlackettLuce:
@@ -180,7 +218,7 @@ class _Slots:
         above = belongs.cumsum(dim=1) - belongs
         self.offsets = drawn.offsets.gather(2, above.transpose(1, 2)).transpose(1, 2)
         # Of each group's items outside the slate, (B, G).
-        self.outside, self.mean = groups.sums(drawn.logits.scatter(1, slates, _SHOWN))
+        self.outside, self.mean = groups.sums_without(slates, drawn.logits)
         own = torch.where(belongs.bool(), self.shown[:, :, None], _SHOWN)
         upwards = torch.cat([self.outside[:, None], own.flip(1)], dim=1).logcumsumexp(dim=1)
         self.left = upwards[:, 1:].flip(1)  # (B, K, G): log-sum of a group's items left at a slot
