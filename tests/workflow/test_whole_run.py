@@ -166,3 +166,20 @@ def test_a_run_names_the_logging_policy_of_its_own_log(undisturbed: Path) -> Non
     twice = RUNNER.invoke(app, [*words, "--logging-random-share", "0.1"])
     assert twice.exit_code != 0
     assert "knows its own share" in " ".join(twice.output.split())
+
+
+@pytest.mark.slow
+def test_an_on_policy_agent_killed_while_it_learns_goes_on_to_the_same_results(
+    tiny: Path, tmp_path: Path
+) -> None:
+    settings = ["agent.name=SlatePPO", "agent.settings={hidden: 16, n_transitions: 200}"]
+    chosen = [word for setting in settings for word in ("--set", setting)]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = RUNNER.invoke(app, ["run", str(tiny), *chosen, "--output", str(whole)])
+    assert done.exit_code == 0, done.output
+    assert "SlatePPO, fine-tuned" in (whole / "report.html").read_text()
+    command = [sys.executable, "-m", "rlrec.workflow.cli", "run", str(tiny), *chosen]
+    killed_when_there_is(killed / "checkpoints/finetune/1", [*command, "--output", str(killed)])
+    resumed = RUNNER.invoke(app, ["run", "--resume", str(killed)])
+    assert resumed.exit_code == 0, resumed.output
+    assert (killed / "results.json").read_bytes() == (whole / "results.json").read_bytes()
