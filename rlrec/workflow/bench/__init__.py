@@ -1,0 +1,1 @@
+"""`rlrec bench`: agents and baselines on the same tasks, over seeds, in one table."""
