@@ -4,6 +4,8 @@ from rlrec.agents.slate_ppo import SlatePPO
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
 from rlrec.agents.slate_q import SlateQ
 from rlrec.agents.slate_q_config import SlateQConfig
+from rlrec.agents.top_k_reinforce import TopKReinforce
+from rlrec.agents.top_k_reinforce_config import TopKReinforceConfig
 from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
 
@@ -17,4 +19,6 @@ __all__ = [
     "SlatePolicy",
     "SlateQ",
     "SlateQConfig",
+    "TopKReinforce",
+    "TopKReinforceConfig",
 ]
