@@ -1,5 +1,7 @@
 """Agents that show slates: SlateQ, with the policies every study compares against."""
 
+from rlrec.agents.decision_transformer import DecisionTransformer
+from rlrec.agents.decision_transformer_config import DecisionTransformerConfig
 from rlrec.agents.slate_ppo import SlatePPO
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
 from rlrec.agents.slate_q import SlateQ
@@ -10,6 +12,8 @@ from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
 
 __all__ = [
+    "DecisionTransformer",
+    "DecisionTransformerConfig",
     "MixturePolicy",
     "MyopicOracle",
     "PlanningReference",

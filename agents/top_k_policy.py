@@ -85,8 +85,9 @@ class LoggingHead(nn.Module):
     def forward(self, obs: TensorDict, inner: Tensor) -> Tensor:
         """Return logits (B, n) from the inner state (B, hidden)."""
         offered = self.items(obs).offered
-        bias: Tensor = self.bias(offered)[..., 0]
+        bias = self.bias(offered)[..., 0]
         query = self.query(inner)
-        if offered.dim() == 2:
-            return query @ offered.T + bias
-        return torch.einsum("bd,bmd->bm", query, offered) + bias
+        per_user = offered.dim() == 3
+        scores = (offered @ query[:, :, None])[..., 0] if per_user else query @ offered.T
+        logits: Tensor = scores + bias
+        return logits
