@@ -42,7 +42,8 @@ class TopKReinforce(DrawsSlates, SlateAgent, OnPolicyAlgorithm):  # type: ignore
     `learn` follows the gradient on slates that the agent itself shows: all weights are 1, and the
     likelihood is that of the whole slate (`log pi(A | s)`, a sum over slots), so nothing is left to
     correct. Slates are always drawn by the softmax without repeats (Plackett-Luce), the surest one
-    being the K likeliest items.
+    being the K likeliest items. Each item is praised by itself, so these K can be much alike:
+    drawn slates (`deterministic=False`, as published for all but the first slots) can earn more.
 
     Args:
         env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or the name of an environment.
@@ -111,13 +112,15 @@ class TopKReinforce(DrawsSlates, SlateAgent, OnPolicyAlgorithm):  # type: ignore
             self._setup_model()
 
     def pretrain(
-        self, log: InteractionLog, n_updates: int = 5_000, *, progress: Progress | None = None
+        self, log: InteractionLog, n_updates: int = 1_500, *, progress: Progress | None = None
     ) -> Self:
         """Learn from what a log's slates brought.
 
         Args:
             log: Slates with responses, rewards and ends, from users like those of `env`.
-            n_updates: Updates with `batch_size` logged rows each.
+            n_updates: Updates with `batch_size` logged rows each. Too many can harm: items are judged
+                by what they brought among those logged beside them, and the further the agent
+                leaves these slates, the less that holds.
             progress: Called with the updates done and `n_updates`.
 
         Returns:
