@@ -43,7 +43,7 @@ class TopKReinforce(DrawsSlates, SlateAgent, OnPolicyAlgorithm):  # type: ignore
     likelihood is that of the whole slate (`log pi(A | s)`, a sum over slots), so nothing is left to
     correct. Slates are always drawn by the softmax without repeats (Plackett-Luce), the surest one
     being the K likeliest items. Each item is praised by itself, so these K can be much alike:
-    drawn slates (`deterministic=False`, as published for all but the first slots) can earn more.
+    drawn slates (`deterministic=False`) can earn far more, and the published system draws some too.
 
     Args:
         env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or the name of an environment.
@@ -118,9 +118,9 @@ class TopKReinforce(DrawsSlates, SlateAgent, OnPolicyAlgorithm):  # type: ignore
 
         Args:
             log: Slates with responses, rewards and ends, from users like those of `env`.
-            n_updates: Updates with `batch_size` logged rows each. Too many can harm: items are judged
-                by what they brought among those logged beside them, and the further the agent
-                leaves these slates, the less that holds.
+            n_updates: Updates with `batch_size` logged rows each. Too many can harm: items are
+                judged by what they brought among those logged beside them, and the further the
+                agent leaves these slates, the less that holds.
             progress: Called with the updates done and `n_updates`.
 
         Returns:
