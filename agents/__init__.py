@@ -1,13 +1,19 @@
 """Agents that show slates: SlateQ, with the policies every study compares against."""
 
+from rlrec.agents.decision_transformer import DecisionTransformer
+from rlrec.agents.decision_transformer_config import DecisionTransformerConfig
 from rlrec.agents.slate_ppo import SlatePPO
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
 from rlrec.agents.slate_q import SlateQ
 from rlrec.agents.slate_q_config import SlateQConfig
+from rlrec.agents.top_k_reinforce import TopKReinforce
+from rlrec.agents.top_k_reinforce_config import TopKReinforceConfig
 from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
 
 __all__ = [
+    "DecisionTransformer",
+    "DecisionTransformerConfig",
     "MixturePolicy",
     "MyopicOracle",
     "PlanningReference",
@@ -17,4 +23,6 @@ __all__ = [
     "SlatePolicy",
     "SlateQ",
     "SlateQConfig",
+    "TopKReinforce",
+    "TopKReinforceConfig",
 ]

@@ -184,6 +184,11 @@ class LoggedTransitions:
     def __len__(self) -> int:
         return int(self._usable.size)
 
+    def attach(self, name: str, values: NDArray[Any]) -> None:
+        """Let batches hold further values of each row (n, ...) among the observations."""
+        tensor = torch.from_numpy(np.ascontiguousarray(values)).to(self._slates.device)
+        self._observations[name] = tensor
+
     def sample(self, batch_size: int, rng: np.random.Generator, n_steps: int | None) -> SlateBatch:
         """Return transitions of `n_steps` steps drawn uniformly with replacement.
 
