@@ -4,6 +4,9 @@ from rlrec.agents.slate_ppo import SlatePPO
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
 from rlrec.agents.slate_q import SlateQ
 from rlrec.agents.slate_q_config import SlateQConfig
+from rlrec.agents.wolpertinger_config import WolpertingerSACConfig, WolpertingerTD3Config
+from rlrec.agents.wolpertinger_sac import WolpertingerSAC
+from rlrec.agents.wolpertinger_td3 import WolpertingerTD3
 from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
 
@@ -17,4 +20,8 @@ __all__ = [
     "SlatePolicy",
     "SlateQ",
     "SlateQConfig",
+    "WolpertingerSAC",
+    "WolpertingerSACConfig",
+    "WolpertingerTD3",
+    "WolpertingerTD3Config",
 ]

@@ -264,7 +264,7 @@ def _config(folder: Path, saved: SavedModel, agent_class: type[Any]) -> Any:
 def _meets(agent: Any) -> dict[str, Any]:
     """Return what an agent was made for, ready for JSON."""
     return {
-        "meets": _described(agent.observation_space, agent.action_space),
+        "meets": _described(agent.observation_space, agent.slate_space),
         "catalogue": None if agent.catalogue is None else agent.catalogue.fingerprint,
     }
 
