@@ -1,5 +1,7 @@
 """Agents that show slates: SlateQ, with the policies every study compares against."""
 
+from rlrec.agents.gems import GeMS
+from rlrec.agents.gems_config import GeMSConfig
 from rlrec.agents.slate_ppo import SlatePPO
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
 from rlrec.agents.slate_q import SlateQ
@@ -11,6 +13,8 @@ from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
 
 __all__ = [
+    "GeMS",
+    "GeMSConfig",
     "MixturePolicy",
     "MyopicOracle",
     "PlanningReference",

@@ -33,7 +33,7 @@ class ItemEmbeddings(nn.Module):
         super().__init__()
         self.is_fresh = is_fresh(space)
         self.has_candidates = "candidates" in space.spaces
-        table = None if self.is_fresh else _table(items, catalogue)
+        table = None if self.is_fresh else known_directions(items, catalogue)
         self.tree: ItemTree | None = None
         if table is None:
             self.size = int((space["candidate_features"].shape or (0,))[-1])
@@ -63,7 +63,7 @@ class ItemEmbeddings(nn.Module):
     def nearest(self, observations: TensorDict, queries: Tensor, n: int) -> Tensor:
         """Return the `n` nearest on offer (B, Q, n) of queries (B, Q, d), nearest first.
 
-        Ties go to the lower index.
+        Ties go to the lower index of those found.
         """
         if self.tree is not None and n <= self.tree.fewest:
             found: Tensor = self.tree(queries.flatten(0, 1), n)
@@ -73,7 +73,12 @@ class ItemEmbeddings(nn.Module):
         return top_of(torch.einsum(form, offered, queries.double()), n)
 
 
-def _table(items: ItemKnowledge, catalogue: Catalogue | None) -> Floats32:
+def known_directions(items: ItemKnowledge, catalogue: Catalogue | None) -> Floats32:
+    """Return what is known of a catalogue's items as vectors (N, d) of length 1.
+
+    Raises:
+        ConfigError: Nothing is known, or not of all items.
+    """
     if items.factors is not None:
         known = items.factors
     elif catalogue is not None:
@@ -88,11 +93,12 @@ def _table(items: ItemKnowledge, catalogue: Catalogue | None) -> Floats32:
         )
     if not known.any():
         raise ConfigError(
-            "proto-actions need something known of the items: give item_factors of shape (N, F), "
-            "or a catalogue with features or topics"
+            "the agent needs something known of the items: give item_factors of shape (N, F), or a "
+            "catalogue with features or topics"
         )
     lengths = np.linalg.norm(known, axis=1, keepdims=True)
-    return (known / np.maximum(lengths, 1e-12)).astype(np.float32)
+    table: Floats32 = (known / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return table
 
 
 def _new_topics(features: Floats32, topics: Ints) -> Floats32:
@@ -108,4 +114,5 @@ def _new_topics(features: Floats32, topics: Ints) -> Floats32:
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    return vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    lengths: Tensor = vectors.norm(dim=-1, keepdim=True)
+    return vectors / lengths.clamp(min=1e-12)

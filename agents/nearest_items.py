@@ -51,7 +51,8 @@ class ItemTree(nn.Module):
 
         At most `fewest` can be asked for.
         """
-        return torch.cat([self._search(block, n) for block in queries.split(_USERS)])
+        starts = range(0, len(queries), _USERS)
+        return torch.cat([self._search(queries[at : at + _USERS], n) for at in starts])
 
     def _search(self, queries: Tensor, n: int) -> Tensor:
         nodes = torch.zeros(len(queries), 1, dtype=torch.long, device=queries.device)
@@ -97,5 +98,5 @@ def _halves(vectors: Floats32, group: Ints) -> list[Ints]:
 
 def _centre(vectors: Floats32) -> Floats32:
     centre = vectors.mean(axis=0)
-    centre = centre / max(float(np.linalg.norm(centre)), 1e-12)
-    return centre.astype(np.float32)
+    unit: Floats32 = (centre / max(float(np.linalg.norm(centre)), 1e-12)).astype(np.float32)
+    return unit

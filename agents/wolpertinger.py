@@ -42,6 +42,7 @@ class Wolpertinger(DecodesActions):
     critic: ContinuousCritic
     critic_target: ContinuousCritic
     decoder: ProtoDecoder
+    _n_updates: int
 
     def _meet_by_protos(
         self,
@@ -170,7 +171,7 @@ class Wolpertinger(DecodesActions):
         cloning: float,
     ) -> None:
         """Do a step of the actor towards larger gains (B,), near what it shows and what was."""
-        size = gains.abs().mean().detach().clamp(min=_LEAST_SIZE)
+        size = gains.detach().abs().mean().clamp(min=_LEAST_SIZE)
         slates = self.decoder.slates(observations, protos.detach(), self.critic)
         loss = -gains.mean() / size
         loss = loss + self.config.pull * self._distance(

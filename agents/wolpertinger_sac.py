@@ -9,6 +9,7 @@ from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.sac.policies import MultiInputPolicy
 from torch import Tensor
 
+from rlrec.agents.entropy_weight import KeepsEntropyWeight
 from rlrec.agents.networks import TensorDict
 from rlrec.agents.proto_decoder import least_value
 from rlrec.agents.wolpertinger import Wolpertinger
@@ -17,7 +18,7 @@ from rlrec.arrays import Floats32
 from rlrec.data.catalogue import Catalogue
 
 
-class WolpertingerSAC(Wolpertinger, SAC):  # type: ignore[misc]
+class WolpertingerSAC(KeepsEntropyWeight, Wolpertinger, SAC):  # type: ignore[misc]
     """Soft actor-critic over vectors near which items lie.
 
     The actor draws a proto a from pi(s), which shows the slate A of the nearest items, of mean
@@ -75,7 +76,7 @@ class WolpertingerSAC(Wolpertinger, SAC):  # type: ignore[misc]
             users,
             **self._algorithm_settings(users.num_envs),
             ent_coef=f"auto_{self.config.entropy}",
-            target_entropy=self.config.target_entropy * self.decoder.proto_size,  # type: ignore[arg-type]
+            target_entropy=self.config.target_entropy * self.decoder.proto_size,
             tensorboard_log=tensorboard_log,
             verbose=verbose,
             device=device,
@@ -85,18 +86,6 @@ class WolpertingerSAC(Wolpertinger, SAC):  # type: ignore[misc]
         self._sampler = np.random.default_rng(seed)
         if _init_setup_model:
             self._setup_model()
-
-    @property
-    def entropy_weight(self) -> float:
-        """Present weight of the entropy, in units of `value_scale` a nat."""
-        assert self.log_ent_coef is not None
-        return self.log_ent_coef.exp().item()
-
-    @entropy_weight.setter
-    def entropy_weight(self, weight: float) -> None:
-        assert self.log_ent_coef is not None
-        with torch.no_grad():
-            self.log_ent_coef.fill_(float(np.log(weight)))
 
     def _protos(self, observations: TensorDict) -> Tensor:
         protos: Tensor = self.actor(observations, deterministic=True)
