@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import ReplayBuffer
@@ -125,6 +126,7 @@ class GeMS(KeepsEntropyWeight, DecodesActions, SAC):  # type: ignore[misc]
     def _setup_model(self) -> None:
         super()._setup_model()
         config = self.config
+        assert isinstance(self.observation_space, spaces.Dict)
         self.coder = SlateCoder(
             self.observation_space,
             self.n_choices,
@@ -191,7 +193,7 @@ class GeMS(KeepsEntropyWeight, DecodesActions, SAC):  # type: ignore[misc]
         loss = losses.items + config.response_weight * losses.responses
         loss = loss + config.divergence_weight * losses.divergence / self.coder.slate_size
         self._coder_optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self._coder_optimizer.step()
 
     @torch.no_grad()
