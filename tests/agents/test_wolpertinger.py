@@ -1,6 +1,7 @@
 """Wolpertinger: the contract of a policy, worlds whose optimum is known, and what is learned."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from rlrec.agents import (
     WolpertingerTD3Config,
 )
 from rlrec.agents.wolpertinger import Wolpertinger
+from rlrec.arrays import Floats, Ints, Observations
 from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator
 from rlrec.envs.sb3 import SlateVecEnv
 from rlrec.errors import CatalogueMismatchError, ConfigError, ModelFileError
-from rlrec.policy import SlatePolicy
+from rlrec.policy import SlatePolicy, n_users_of
 from rlrec.simulation import Simulator
+from rlrec.slates import SlateDraw
 from rlrec.testing import POLICY_CHECKS
 from tests.agents.test_known_answers import LIKED, MINUTES, N_STEPS, mean_return, two_tastes
 
@@ -200,3 +203,141 @@ def test_it_learns_from_a_random_log_what_each_taste_likes(
 def test_it_learns_by_interaction_what_each_taste_likes(kind: Any, form: str) -> None:
     users = UserSimulator(two_tastes(), 50)
     check_optimal(make(kind, users, **{**TASTES, "form": form}).learn(10_000))
+
+
+# What updates do
+
+
+def test_targets_value_what_would_be_shown_next_and_end_with_the_visit(
+    make_users: MakeUsers,
+) -> None:
+    log = InteractionLog.record(RandomPolicy(12, 3), make_users(16), 3_000, seed=1)
+    agent = make(AGENTS[0], make_users(4), form="slots", target_noise=0.0, discount=0.7)
+    batch = agent.transitions_of(log, 0.7).sample(400, np.random.default_rng(0), 1)
+    targets = agent._targets(batch)
+    ended = batch.next_discounts == 0.0
+    assert 0 < ended.sum() < len(ended)
+    torch.testing.assert_close(targets[ended], batch.rewards[ended] / 10.0)
+    seen = batch.next_observations
+    with torch.no_grad():
+        shown = agent.decoder.slates(seen, agent.actor_target(seen), agent.critic_target)
+        protos = agent.decoder.items.table[shown].flatten(1)
+        following = torch.minimum(*agent.critic_target(seen, protos))[:, 0]
+    expected = batch.rewards / 10.0 + 0.7 * following * (~ended).float()
+    torch.testing.assert_close(targets, expected)
+
+
+def test_visits_cut_off_by_a_time_limit_go_on_in_targets() -> None:
+    problem = replace(two_tastes(), max_steps=3)
+    agent = make(AGENTS[0], UserSimulator(problem, 8), **{**TASTES, "discount": 0.5}).learn(80)
+    assert agent.replay_buffer.timeouts[:10].sum() > 0
+    batch = agent.replay_buffer.sample_slates(500, np.random.default_rng(0))
+    assert (batch.next_discounts == 0.5).all()  # nobody ran out of the ten steps of time
+
+
+def test_only_every_second_update_moves_the_actor(
+    make_users: MakeUsers, log: InteractionLog
+) -> None:
+    agent = make(AGENTS[0], make_users(4), policy_delay=2)
+    start = [value.clone() for value in agent.actor.parameters()]
+    agent.pretrain(log, 1)
+    assert all(map(torch.equal, start, agent.actor.parameters()))
+    agent.pretrain(log, 1)
+    assert not all(map(torch.equal, start, agent.actor.parameters()))
+
+
+@every_agent
+def test_cloning_holds_protos_to_what_the_log_showed(kind: Any, make_users: MakeUsers) -> None:
+    users = make_users(100)
+    log = InteractionLog.record(Always((3, 7, 1)), users, 3_000, seed=1)
+    factors = np.random.default_rng(5).normal(size=(12, 6)).astype(np.float32)
+    distances = {}
+    for weight in (0.0, 30.0):
+        settings: dict[str, Any] = {"cloning_weight": weight, "learning_rate": 1e-2}
+        agent = make(kind, make_users(8), item_factors=factors, form="slots", **settings)
+        agent.pretrain(log, 120)
+        batch = agent.transitions_of(log, 0.9).sample(300, np.random.default_rng(0), 1)
+        shown = agent.decoder.executed(batch.observations, batch.slates)
+        with torch.no_grad():
+            protos = agent._protos(batch.observations)
+        distances[weight] = agent._distance(protos, shown).item()
+    assert distances[30.0] < 0.05 < distances[0.0]
+
+
+class Always:
+    """Shows everybody one slate."""
+
+    def __init__(self, slate: tuple[int, ...]) -> None:
+        self.slate = np.array(slate)
+
+    def act(
+        self, observations: Observations, rng: np.random.Generator, deterministic: bool = False
+    ) -> SlateDraw:
+        slates = np.tile(self.slate, (n_users_of(observations), 1))
+        return SlateDraw(slates, np.zeros(slates.shape))
+
+    def log_probs(self, observations: Observations, slates: Ints) -> Floats:
+        return np.where(slates == self.slate, 0.0, -np.inf)
+
+
+def test_pull_holds_protos_to_what_they_show(make_users: MakeUsers) -> None:
+    factors = np.random.default_rng(5).normal(size=(12, 6)).astype(np.float32)
+    log = InteractionLog.record(RandomPolicy(12, 3), make_users(100), 3_000, seed=1)
+    distances = {}
+    for pull in (0.0, 30.0):
+        settings: dict[str, Any] = {"pull": pull, "cloning_weight": 0.0, "learning_rate": 1e-2}
+        agent = make(AGENTS[0], make_users(8), item_factors=factors, form="slots", **settings)
+        agent.pretrain(log, 120)
+        seen = agent.transitions_of(log, 0.9).sample(300, np.random.default_rng(0), 1).observations
+        with torch.no_grad():
+            protos = agent._protos(seen)
+        shown = agent.decoder.executed(seen, agent.best_slates(seen))
+        distances[pull] = agent._distance(protos, shown).item()
+    assert distances[30.0] < 0.5 * distances[0.0]
+
+
+@every_agent
+@every_form
+def test_among_thousands_of_items_it_acts_and_learns_too(
+    kind: Any, form: str, make_users: MakeUsers
+) -> None:
+    factors = np.random.default_rng(5).normal(size=(3_000, 6)).astype(np.float32)
+    users = make_users(16, n_items=3_000)
+    agent = make(kind, users, item_factors=factors, form=form).learn(160)
+    assert agent.decoder.items.tree is not None
+    draw = agent.act(users.reset(1), np.random.default_rng(0))
+    assert (np.sort(draw.slates, axis=1)[:, 1:] > np.sort(draw.slates, axis=1)[:, :-1]).all()
+    assert np.isfinite(draw.log_probs).all()
+
+
+# Settings
+
+
+@every_agent
+@pytest.mark.parametrize(
+    ("setting", "value", "rule"),
+    [
+        ("form", "grid", "be one of"),
+        ("n_nearest", 0, "be a whole number of 1 or more"),
+        ("beam", 1.5, "be a whole number of 1 or more"),
+        ("pull", -0.1, "be 0 or more"),
+        ("cloning_weight", float("nan"), "be 0 or more"),
+        ("exploration", 1.5, r"lie in 0\.\.1"),
+        ("discount", "high", r"lie in 0\.\.1"),
+        ("learning_rate", 0.0, "be above 0"),
+        ("target_rate", 0.0, r"lie in \(0, 1\]"),
+        ("learning_starts", -1, "be a whole number of 0 or more"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(kind: Any, setting: str, value: Any, rule: str) -> None:
+    agent, config = kind
+    with pytest.raises(ConfigError, match=f"{setting} of {agent.__name__} must {rule}"):
+        config(**{setting: value})
+
+
+@every_agent
+def test_every_setting_has_a_rule(kind: Any) -> None:
+    agent, config = kind
+    for name in set(config.__dataclass_fields__) - {"rules"}:
+        with pytest.raises(ConfigError, match=f"^{name} of {agent.__name__}"):
+            config(**{name: float("-inf")})
