@@ -18,7 +18,8 @@ class ItemEmbeddings(nn.Module):
     """Vectors of length 1 of the items: the order by distance is that by dot product.
 
     Of a catalogue they are made of the factors given, else of the features and topics; of fresh
-    documents, of the `candidate_features` seen.
+    documents, of the `candidate_features` seen. Where that is one number x, (x, 1) is what is
+    brought to length 1.
 
     Args:
         space: What is observed.
@@ -36,7 +37,8 @@ class ItemEmbeddings(nn.Module):
         table = None if self.is_fresh else known_directions(items, catalogue)
         self.tree: ItemTree | None = None
         if table is None:
-            self.size = int((space["candidate_features"].shape or (0,))[-1])
+            n_features = int((space["candidate_features"].shape or (0,))[-1])
+            self.size = n_features + (n_features == 1)
             self.register_buffer("table", None)
         else:
             self.size = table.shape[1]
@@ -48,7 +50,7 @@ class ItemEmbeddings(nn.Module):
     def offered(self, observations: TensorDict) -> Tensor:
         """Return the vectors of what is on offer: (N, d), or (B, M, d) where it changes."""
         if self.table is None:
-            return _unit(observations["candidate_features"].float())
+            return _unit(_lifted(observations["candidate_features"].float()))
         if self.has_candidates:
             return self.table[observations["candidates"].long()]
         return self.table
@@ -96,9 +98,8 @@ def known_directions(items: ItemKnowledge, catalogue: Catalogue | None) -> Float
             "the agent needs something known of the items: give item_factors of shape (N, F), or a "
             "catalogue with features or topics"
         )
-    lengths = np.linalg.norm(known, axis=1, keepdims=True)
-    table: Floats32 = (known / np.maximum(lengths, 1e-12)).astype(np.float32)
-    return table
+    directions: Floats32 = _unit(_lifted(torch.from_numpy(np.float32(known)))).numpy()
+    return directions
 
 
 def _new_topics(features: Floats32, topics: Ints) -> Floats32:
@@ -111,6 +112,13 @@ def _new_topics(features: Floats32, topics: Ints) -> Floats32:
     if all(np.ascontiguousarray(column).tobytes() in seen for column in ones.T):
         return np.zeros((len(features), 0), np.float32)
     return ones
+
+
+def _lifted(vectors: Tensor) -> Tensor:
+    """Return vectors of one number, of which only the sign would be left, with a 1 beside it."""
+    if vectors.shape[-1] != 1:
+        return vectors
+    return torch.cat([vectors, torch.ones_like(vectors)], dim=-1)
 
 
 def _unit(vectors: Tensor) -> Tensor:

@@ -93,6 +93,18 @@ def test_vectors_have_length_one_and_hold_topics_once() -> None:
         assert found[0, 0] == pytest.approx(3.0 / np.sqrt(10.0))
 
 
+def test_items_known_by_one_number_stay_apart() -> None:
+    numbers = np.array([[0.1], [0.5], [0.9]], np.float32)
+    space = spaces.Dict({"candidate_features": spaces.Box(0.0, 1.0, (3, 1))})
+    items = ItemEmbeddings(space, ItemKnowledge(), None, beam=8)
+    seen = {"candidate_features": torch.from_numpy(numbers)[None]}
+    assert items.size == 2
+    asked = items.offered(seen)[:, 1:2]
+    assert items.nearest(seen, asked, 1).tolist() == [[[1]]]
+    table = known_directions(ItemKnowledge(None, numbers), None)
+    np.testing.assert_allclose(table, items.offered(seen)[0].numpy(), rtol=1e-6)
+
+
 @pytest.mark.parametrize("factors", [np.full((4, 2), np.nan, np.float32), np.ones(4, np.float32)])
 def test_vectors_that_are_none_are_refused(factors: Floats32) -> None:
     with pytest.raises(ConfigError, match="item_factors must be finite"):
