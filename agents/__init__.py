@@ -2,18 +2,25 @@
 
 from rlrec.agents.decision_transformer import DecisionTransformer
 from rlrec.agents.decision_transformer_config import DecisionTransformerConfig
+from rlrec.agents.gems import GeMS
+from rlrec.agents.gems_config import GeMSConfig
 from rlrec.agents.slate_ppo import SlatePPO
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
 from rlrec.agents.slate_q import SlateQ
 from rlrec.agents.slate_q_config import SlateQConfig
 from rlrec.agents.top_k_reinforce import TopKReinforce
 from rlrec.agents.top_k_reinforce_config import TopKReinforceConfig
+from rlrec.agents.wolpertinger_config import WolpertingerSACConfig, WolpertingerTD3Config
+from rlrec.agents.wolpertinger_sac import WolpertingerSAC
+from rlrec.agents.wolpertinger_td3 import WolpertingerTD3
 from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
 
 __all__ = [
     "DecisionTransformer",
     "DecisionTransformerConfig",
+    "GeMS",
+    "GeMSConfig",
     "MixturePolicy",
     "MyopicOracle",
     "PlanningReference",
@@ -25,4 +32,8 @@ __all__ = [
     "SlateQConfig",
     "TopKReinforce",
     "TopKReinforceConfig",
+    "WolpertingerSAC",
+    "WolpertingerSACConfig",
+    "WolpertingerTD3",
+    "WolpertingerTD3Config",
 ]

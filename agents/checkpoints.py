@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3.common.buffers import DictReplayBuffer
+from stable_baselines3.common.vec_env import VecEnvWrapper
 
-from rlrec.agents.replay import SlateReplayBuffer
 from rlrec.agents.saving import (
     Arrays,
     check_catalogue,
-    check_spaces,
+    check_meets,
     dense_arrays,
+    made_for,
     network_arrays,
     read_agent,
     restore_networks,
@@ -26,7 +28,7 @@ from rlrec.errors import ModelFileError
 
 _KIND = "training"
 _COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_total_timesteps")
-_STATE = ("n_users", "counters", "sampler", "replay", "users")
+_STATE = ("n_users", "counters", "sampler", "numpy", "replay", "users")
 _REPLAYED = ("actions", "rewards", "dones", "timeouts", "responses")
 
 
@@ -47,6 +49,9 @@ def save_training(folder: Path, agent: Any) -> None:
     arrays |= {f"face/{key}": getattr(users, key) for key in ("_returns", "_lengths")}
     arrays |= {f"seen/{key}": array for key, array in agent._last_obs.items()}
     arrays |= {"begins": np.asarray(agent._last_episode_starts), "torch": _torch_state(agent)}
+    chance = np.random.get_state(legacy=False)  # stable-baselines3 samples replay buffers by it
+    assert isinstance(chance, dict)
+    arrays |= {"numpy": chance["state"]["key"]}
     if replay is not None:
         filled = replay.buffer_size if replay.full else replay.pos
         kept = _replay_arrays(replay).items()
@@ -55,6 +60,7 @@ def save_training(folder: Path, agent: Any) -> None:
         "n_users": users.num_envs,
         "counters": {name: int(getattr(agent, name, 0)) for name in _COUNTERS},
         "sampler": json.dumps(agent._sampler.bit_generator.state),
+        "numpy": {"pos": int(chance["state"]["pos"])},
         "replay": None if replay is None else {"pos": replay.pos, "full": replay.full},
         "users": {
             "seed": moment.seed,
@@ -101,15 +107,19 @@ def load_training(folder: Path, agent: Any) -> None:
         setattr(agent, name, value)
     agent._sampler.bit_generator.state = json.loads(state["sampler"])
     _restore_torch(agent, arrays["torch"])
+    np.random.set_state(("MT19937", arrays["numpy"], state["numpy"]["pos"]))
 
 
 def _users(agent: Any) -> SlateVecEnv:
-    if not isinstance(agent.env, SlateVecEnv):
+    users = agent.env
+    while isinstance(users, VecEnvWrapper):
+        users = users.venv
+    if not isinstance(users, SlateVecEnv):
         raise ModelFileError(
             f"a checkpoint holds the users too, which needs those of rlrec.make_users, got "
-            f"{type(agent.env).__name__}; `save` keeps the networks of any agent"
+            f"{type(users).__name__}; `save` keeps the networks of any agent"
         )
-    return agent.env
+    return users
 
 
 def _simulator(users: SlateVecEnv) -> UserSimulator:
@@ -121,14 +131,14 @@ def _simulator(users: SlateVecEnv) -> UserSimulator:
     return users.simulator
 
 
-def _replay(agent: Any) -> SlateReplayBuffer | None:
+def _replay(agent: Any) -> DictReplayBuffer | None:
     """Return the transitions that an agent learns from; those that learn on policy keep none."""
     replay = getattr(agent, "replay_buffer", None)
-    return replay if isinstance(replay, SlateReplayBuffer) else None
+    return replay if isinstance(replay, DictReplayBuffer) else None
 
 
-def _replay_arrays(replay: SlateReplayBuffer) -> Arrays:
-    parts = {name: getattr(replay, name) for name in _REPLAYED}
+def _replay_arrays(replay: DictReplayBuffer) -> Arrays:
+    parts = {name: getattr(replay, name) for name in _REPLAYED if hasattr(replay, name)}
     for kind in ("observations", "next_observations"):
         parts |= {f"{kind}/{key}": array for key, array in getattr(replay, kind).items()}
     return parts
@@ -174,7 +184,7 @@ def _check_same_training(folder: Path, saved: SavedModel, agent: Any) -> None:
     """Check that a checkpoint fits the agent that is to go on from it."""
     if saved.settings != asdict(agent.config):
         raise ModelFileError(f"{folder} is a checkpoint of an agent with other settings")
-    check_spaces(folder, saved, agent)
+    check_meets(folder, saved, made_for(agent)["meets"])
     check_catalogue(folder, saved, agent)
     if saved.state["n_users"] != agent.n_envs:
         raise ModelFileError(

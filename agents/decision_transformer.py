@@ -137,7 +137,7 @@ class DecisionTransformer(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type:
             CatalogueMismatchError: The log belongs to another catalogue.
             LogFormatError: The log lacks what the agent observes.
         """
-        self._logged = logged = self.transitions_of(log, self.gamma)
+        logged = self.remember(log)
         n_warmup = round(n_updates * self.config.warmup_share)
         with self._own_chance():
             for update in range(n_updates):
@@ -148,6 +148,15 @@ class DecisionTransformer(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type:
                     progress(update + 1, n_updates)
         self.n_pretraining_updates += n_updates
         return self
+
+    def remember(self, log: InteractionLog) -> LoggedTransitions:
+        """Keep a log's transitions for the updates of `learn` (`pretrain` does it by itself).
+
+        Args:
+            log: As in `pretrain`.
+        """
+        self._logged = self.transitions_of(log, self.gamma)
+        return self._logged
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Do updates on visits from interaction and from the log (called by `learn`)."""

@@ -90,7 +90,7 @@ def load_agent(
     config = _config(folder, saved, agent_class)
     env = maybe_make_env(env, 0) if isinstance(env, str) else env
     if env is not None:
-        check_spaces(folder, saved, env)
+        check_meets(folder, saved, _described(env.observation_space, env.action_space))
     arrays = dense_arrays(folder, saved)
     agent = agent_class(
         env,
@@ -160,7 +160,7 @@ def _config(folder: Path, saved: SavedModel, agent_class: type[Any]) -> Any:
 def made_for(agent: Any) -> dict[str, Any]:
     """Return what an agent was made for, ready for JSON."""
     return {
-        "meets": _described(agent.observation_space, agent.action_space),
+        "meets": _described(agent.observation_space, agent.slate_space),
         "catalogue": None if agent.catalogue is None else agent.catalogue.fingerprint,
     }
 
@@ -172,9 +172,8 @@ def _described(observation_space: Any, action_space: Any) -> dict[str, Any]:
     return {"observations": keys, "slate": [int(n) for n in action_space.nvec]}
 
 
-def check_spaces(folder: Path, saved: SavedModel, env: Any) -> None:
-    """Check that users offer and observe what an agent was made for."""
-    meets = _described(env.observation_space, env.action_space)
+def check_meets(folder: Path, saved: SavedModel, meets: dict[str, Any]) -> None:
+    """Check that users offer and observe (`meets`) what an agent was made for."""
     if meets != saved.state["meets"]:
         raise ModelFileError(
             f"the agent in {folder} was made for {saved.state['meets']}, the users given have "

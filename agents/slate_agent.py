@@ -63,10 +63,15 @@ class SlateAgent(SavedInFolder):
         return env
 
     @property
+    def slate_space(self) -> spaces.MultiDiscrete:
+        """What the users can be shown, whatever actions the algorithm itself takes."""
+        assert isinstance(self.action_space, spaces.MultiDiscrete)
+        return self.action_space
+
+    @property
     def n_choices(self) -> int:
         """Items (or candidates) that a slot may show."""
-        assert isinstance(self.action_space, spaces.MultiDiscrete)
-        return int(self.action_space.nvec[0])
+        return int(self.slate_space.nvec[0])
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
         """Go on with other users, who must be offered the same items.
@@ -76,7 +81,11 @@ class SlateAgent(SavedInFolder):
         """
         check_users(env, type(self).__name__)
         check_same_catalogue(env, self.catalogue)
-        super().set_env(env, force_reset)  # type: ignore[misc]
+        super().set_env(self._as_stepped(env), force_reset)  # type: ignore[misc]
+
+    def _as_stepped(self, env: GymEnv) -> GymEnv:
+        """Return users as the algorithm steps them, where its own actions are no slates."""
+        return env
 
     def transitions_of(self, log: InteractionLog, discount: float) -> LoggedTransitions:
         """Return the transitions of a log as this agent would have observed them.

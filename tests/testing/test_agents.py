@@ -5,17 +5,57 @@ from typing import Any
 
 import pytest
 
-from rlrec.agents import SlatePPO, SlatePPOConfig, SlateQ, SlateQConfig
+from rlrec.agents import (
+    DecisionTransformer,
+    DecisionTransformerConfig,
+    GeMS,
+    GeMSConfig,
+    SlatePPO,
+    SlatePPOConfig,
+    SlateQ,
+    SlateQConfig,
+    TopKReinforce,
+    TopKReinforceConfig,
+    WolpertingerSAC,
+    WolpertingerSACConfig,
+    WolpertingerTD3,
+    WolpertingerTD3Config,
+)
 from rlrec.envs import UserSimulator, make_simulator
 from rlrec.testing import AGENT_CHECKS
 from rlrec.testing.agent_checks import AgentMaker
 
 SMALL: dict[str, Any] = {"hidden": 16, "item_size": 4, "batch_size": 32}
 OFF_POLICY: dict[str, Any] = {**SMALL, "buffer_size": 1600, "learning_starts": 100}
+CONTINUOUS: dict[str, Any] = {
+    "hidden": 16,
+    "batch_size": 32,
+    "buffer_size": 1600,
+    "learning_starts": 100,
+}
 MAKERS: dict[str, AgentMaker] = {
     "SlateQ": lambda users, seed: SlateQ(users, SlateQConfig(**OFF_POLICY), seed=seed),
     "SlatePPO": lambda users, seed: SlatePPO(
         users, SlatePPOConfig(**SMALL, n_transitions=256), seed=seed
+    ),
+    "TopKReinforce": lambda users, seed: TopKReinforce(
+        users, TopKReinforceConfig(**SMALL, n_transitions=256), seed=seed
+    ),
+    "DecisionTransformer": lambda users, seed: DecisionTransformer(
+        users,
+        DecisionTransformerConfig(
+            width=8, n_layers=1, item_size=4, batch_size=16, learning_starts=100, buffer_size=1600
+        ),
+        seed=seed,
+    ),
+    "WolpertingerTD3": lambda users, seed: WolpertingerTD3(
+        users, WolpertingerTD3Config(**CONTINUOUS), seed=seed
+    ),
+    "WolpertingerSAC": lambda users, seed: WolpertingerSAC(
+        users, WolpertingerSACConfig(**CONTINUOUS), seed=seed
+    ),
+    "GeMS": lambda users, seed: GeMS(
+        users, GeMSConfig(**CONTINUOUS, coder_hidden=16, latent_size=4, item_size=4), seed=seed
     ),
 }
 WORLDS: dict[str, dict[str, int]] = {

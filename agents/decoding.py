@@ -1,0 +1,60 @@
+"""Agents whose algorithm takes continuous actions, which they decode to slates."""
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.type_aliases import GymEnv
+
+from rlrec.agents.best_slates import ShowsBestSlates
+from rlrec.agents.decoded_users import DecodedUsers
+from rlrec.agents.slate_agent import SlateAgent
+from rlrec.arrays import Floats32
+from rlrec.data.catalogue import Catalogue
+
+
+class DecodesActions(ShowsBestSlates, SlateAgent):
+    """Mixed into an algorithm of stable-baselines3 whose actions are vectors in [-1, 1]."""
+
+    verbose: int
+    _slate_space: spaces.MultiDiscrete
+
+    @property
+    def slate_space(self) -> spaces.MultiDiscrete:
+        """What the users can be shown."""
+        return self._slate_space
+
+    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
+        """Go on with other users, who must be offered the same items.
+
+        Raises:
+            CatalogueMismatchError: They are offered another catalogue.
+        """
+        super().set_env(_undecoded(env), force_reset)
+
+    def _meet_undecoded(
+        self,
+        env: GymEnv | str | None,
+        item_factors: Floats32 | None,
+        catalogue: Catalogue | None,
+        verbose: int,
+    ) -> Any:
+        """Note what is known of users and items, and what the users can be shown."""
+        users = self._meet(_undecoded(env), item_factors, catalogue, verbose=verbose)
+        self._slate_space = users.action_space
+        return users
+
+    def _decoded(self, users: GymEnv, size: int, verbose: int) -> DecodedUsers:
+        """Return users under actions of some size."""
+        space = spaces.Box(-1.0, 1.0, (size,), np.float32)
+        return DecodedUsers(BaseAlgorithm._wrap_env(users, verbose), space)
+
+    def _as_stepped(self, env: GymEnv) -> GymEnv:
+        assert self.action_space.shape is not None
+        return self._decoded(env, self.action_space.shape[0], self.verbose)
+
+
+def _undecoded(env: Any) -> Any:
+    """Return the users who are shown slates."""
+    return env.venv if isinstance(env, DecodedUsers) else env
