@@ -107,7 +107,7 @@ def load_training(folder: Path, agent: Any) -> None:
         setattr(agent, name, value)
     agent._sampler.bit_generator.state = json.loads(state["sampler"])
     _restore_torch(agent, arrays["torch"])
-    np.random.set_state(("MT19937", arrays["numpy"], state["numpy"]["pos"]))
+    np.random.set_state(("MT19937", arrays["numpy"], state["numpy"]["pos"], 0, 0.0))
 
 
 def _users(agent: Any) -> SlateVecEnv:
