@@ -89,12 +89,12 @@ def test_a_log_that_names_items_beyond_the_catalogue_is_refused(
         ("n_steps", 0, "be a whole number of 1 or more"),
         ("search_rounds", 0, "be a whole number of 1 or more"),
         ("learning_starts", -1, "be 0 or more"),
-        ("choice", "guessed", "be one of"),
-        ("target", "monte_carlo", "be one of"),
-        ("optimiser", "best", "be one of"),
-        ("target_optimiser", None, "be one of"),
-        ("clicks", "none", "be one of"),
-        ("compat", "rllib", "be one of"),
+        ("choice", "guessed", r"be one of \(.*\)"),
+        ("target", "monte_carlo", r"be one of \(.*\)"),
+        ("optimiser", "best", r"be one of \(.*\)"),
+        ("target_optimiser", None, r"be one of \(.*\)"),
+        ("clicks", "none", r"be one of \(.*\)"),
+        ("compat", "rllib", r"be one of \(.*\)"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(setting: str, value: Any, rule: str) -> None:
@@ -125,7 +125,7 @@ def test_settings_about_one_choice_are_refused_where_several_are_made(
 
 
 def test_several_clicks_are_not_among_the_published_mistakes() -> None:
-    with pytest.raises(ConfigError, match='of SlateQ must be .* with clicks="several"'):
+    with pytest.raises(ConfigError, match=r'of SlateQ must be .* with clicks="several"'):
         SlateQConfig(clicks="several", compat="recsim")
 
 
