@@ -4,6 +4,7 @@ from rlrec.agents.decision_transformer import DecisionTransformer
 from rlrec.agents.decision_transformer_config import DecisionTransformerConfig
 from rlrec.agents.gems import GeMS
 from rlrec.agents.gems_config import GeMSConfig
+from rlrec.agents.known_choice import KnownChoice, ScoredChoice, TellsChoice, affinity
 from rlrec.agents.slate_ppo import SlatePPO
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
 from rlrec.agents.slate_q import SlateQ
@@ -21,19 +22,23 @@ __all__ = [
     "DecisionTransformerConfig",
     "GeMS",
     "GeMSConfig",
+    "KnownChoice",
     "MixturePolicy",
     "MyopicOracle",
     "PlanningReference",
     "RandomPolicy",
+    "ScoredChoice",
     "SlatePPO",
     "SlatePPOConfig",
     "SlatePolicy",
     "SlateQ",
     "SlateQConfig",
+    "TellsChoice",
     "TopKReinforce",
     "TopKReinforceConfig",
     "WolpertingerSAC",
     "WolpertingerSACConfig",
     "WolpertingerTD3",
     "WolpertingerTD3Config",
+    "affinity",
 ]

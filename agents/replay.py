@@ -32,6 +32,9 @@ class SlateBatch(NamedTuple):
     next_discounts: Tensor
     """Shape (B,). Weight of the value of `next_observations`: 0 where the user left, else the
     discount to the power of the steps in between."""
+    next_slates: Tensor
+    """Shape (B, K). Shown at `next_observations`; -1 where it is not known: after the newest step,
+    at a time limit, and where the user left."""
 
 
 class SeenReturns(NamedTuple):
@@ -64,6 +67,7 @@ def joined(first: SlateBatch, second: SlateBatch) -> SlateBatch:
         torch.cat([first.rewards, second.rewards]),
         _joined_observations(first.next_observations, second.next_observations),
         torch.cat([first.next_discounts, second.next_discounts]),
+        torch.cat([first.next_slates, second.next_slates]),
     )
 
 
@@ -132,7 +136,15 @@ class SlateReplayBuffer(DictReplayBuffer):
                 for key, array in self.next_observations.items()
             },
             self.to_torch((weights * (1.0 - left)).astype(np.float32)),
+            self.to_torch(self._slates_after(last, users)).long(),
         )
+
+    def _slates_after(self, rows: Ints, users: Ints) -> NDArray[Any]:
+        """Return the slates (B, K) shown after some rows, -1 where a visit or the buffer ends."""
+        newest = (self.pos - 1) % self.buffer_size
+        goes_on = (self.dones[rows, users] == 0) & (rows != newest)
+        following = self.actions[(rows + 1) % self.buffer_size, users]
+        return np.where(goes_on[:, None], following, -1)
 
 
 class LoggedTransitions:
@@ -216,6 +228,7 @@ class LoggedTransitions:
             self._float(self._sums[drawn] - powers * beyond),
             {key: array[following] for key, array in self._observations.items()},
             self._float(np.where(stops > ends, 0.0, powers)),
+            torch.where(self._tensor(stops > ends)[:, None], -1, self._slates[following]),
         )
 
     def sample_returns(self, batch_size: int, rng: np.random.Generator) -> SeenReturns:
@@ -237,6 +250,9 @@ class LoggedTransitions:
         """Return the discounted return that a share of the rows does not reach."""
         rows = self._whole if self._whole.size else self._usable
         return float(np.quantile(self._sums[rows], share))
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self._slates.device)
 
     def _float(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array.astype(np.float32)).to(self._slates.device)

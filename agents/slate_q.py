@@ -13,14 +13,13 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
-from torch.nn import functional as F
 
+from rlrec.agents.known_choice import known_choice_of
 from rlrec.agents.replay import LoggedTransitions, SlateBatch, SlateReplayBuffer, joined
 from rlrec.agents.serving import blocks_of
 from rlrec.agents.slate_agent import Progress, SlateAgent
 from rlrec.agents.slate_q_config import SlateQConfig
 from rlrec.agents.slate_q_policy import SlateQPolicy
-from rlrec.agents.slate_value import blank_repeats
 from rlrec.arrays import Floats, Floats32, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
@@ -29,17 +28,22 @@ from rlrec.slates import SlateDraw, given_prefix
 
 
 class SlateQ(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
-    """Q-learning for slates from which a user takes at most one item.
+    """Q-learning for slates, by the values of their items.
 
     The value of a slate is the expectation over what is taken,
     `Q(s, A) = sum of P(i | s, A) q(s, i)` over the items of A and nothing, and q is learned from
     what was taken: `q(s, i) <- r + discount * (1 - left) * max over A' of Q_slow(s', A')`, in
     `learn` over `n_steps` steps. The choice probabilities are a conditional logit fitted to the
-    same transitions, `P(i | s, A) = v(s, i) / (v(s, 0) + sum of v(s, j))`. The best slate is found
-    by parametric search in a few rounds, each of which can only raise its value. Taking nothing has
-    a learned value of its own, since it leads to a next state like everything else.
+    same transitions, `P(i | s, A) = v(s, i) / (v(s, 0) + sum of v(s, j))`, or known (`choice`); the
+    card of a saved agent says which. The best slate is found by parametric search in a few rounds,
+    each of which can only raise its value. Taking nothing has a learned value of its own, since it
+    leads to a next state like everything else. `target`, `target_optimiser` and `optimiser` give
+    the published variants: QL or SARSA, and the search in training and in serving.
 
-    Works with users who take at most one item a slate; of several responses the first counts.
+    Users take at most one item a slate; of several responses the first counts. With
+    `clicks="several"` they may take any number: then no single choice is assumed, each slot has a
+    fitted click probability P_k, and what clicks add to the value of none is summed,
+    `Q(s, A) = q(s, 0) + sum of P_k (q(s, a_k) - q(s, 0))`.
 
     Args:
         env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or the name of an environment.
@@ -81,6 +85,7 @@ class SlateQ(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
     ) -> None:
         self.config = config or SlateQConfig()
         env = self._meet(env, item_factors, catalogue, verbose=verbose)
+        known = known_choice_of(env, "SlateQ") if self.config.choice == "known" else None
         self._logged: LoggedTransitions | None = None
         updates_a_step = getattr(env, "num_envs", 1) * self.config.updates_per_transition
         steps_between = max(1, round(1 / updates_a_step))
@@ -100,7 +105,7 @@ class SlateQ(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
                 "discount": self.config.discount,
                 "n_steps": self.config.n_steps,
             },
-            policy_kwargs={"items": self.items, "config": self.config},
+            policy_kwargs={"items": self.items, "config": self.config, "known_choice": known},
             tensorboard_log=tensorboard_log,
             verbose=verbose,
             device=device,
@@ -196,32 +201,46 @@ class SlateQ(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
 
     def _update(self, batch: SlateBatch, target_rate: float) -> tuple[float, float]:
         """Do one step on both losses and let the target follow."""
-        policy, config = self.policy, self.config
-        targets = self._targets(batch)
-        values = policy.values(batch.observations)
-        shown = values.of_slates(batch.slates)
-        chosen = _at(batch.choices, shown, policy.null_value(values))
-        value_loss = F.mse_loss(chosen, targets / config.value_scale)
-        choice = policy.choice(batch.observations)
-        logits = blank_repeats(choice.of_slates(batch.slates), batch.slates)
-        options = torch.cat([logits, choice.nothing[:, None]], dim=1)
-        choice_loss = F.cross_entropy(options, batch.choices)
+        policy = self.policy
+        targets = self._targets(batch) / self.config.value_scale
+        misses = (policy.values_taken(batch) - targets) ** 2
+        teaches = self._teaches(batch)
+        value_loss = (misses * teaches).sum() / teaches.sum().clamp(min=1)
+        choice_loss = policy.choice_loss(batch)
         policy.optimizer.zero_grad()
         (value_loss + choice_loss).backward()  # type: ignore[no-untyped-call]
         policy.optimizer.step()
         polyak_update(policy.values.parameters(), policy.target.parameters(), target_rate)
         return value_loss.item(), choice_loss.item()
 
+    def _teaches(self, batch: SlateBatch) -> Tensor:
+        """Return which transitions (B,) the values learn from."""
+        if self.config.compat == "recsim":
+            return batch.choices < batch.slates.shape[1]
+        if self.config.target == "sarsa":
+            return (batch.next_slates[:, 0] >= 0) | (batch.next_discounts == 0)
+        return torch.ones_like(batch.choices, dtype=torch.bool)
+
     def _targets(self, batch: SlateBatch) -> Tensor:
-        """Return the rewards plus the discounted value of the best next slate."""
+        """Return the rewards plus the discounted value of what follows."""
         if not batch.next_discounts.any():  # all visits were followed to their end
             return batch.rewards
+        return (
+            batch.rewards + batch.next_discounts * self._following(batch) * self.config.value_scale
+        )
+
+    @torch.no_grad()
+    def _following(self, batch: SlateBatch) -> Tensor:
+        """Return the value (B,) of the next slate, in units of `value_scale`."""
         policy, config = self.policy, self.config
-        with torch.no_grad():
-            _, following = policy.best_slates(
-                policy.target, batch.next_observations, config.target_rounds
-            )
-            return batch.rewards + batch.next_discounts * following * config.value_scale
+        observations = batch.next_observations
+        if config.compat == "recsim":  # the mistake that is repeated for comparison
+            observations = batch.observations
+        elif config.target == "sarsa":
+            shown = batch.next_slates.clamp(min=0)  # unknown ones do not count in the loss
+            return policy.values_of_slates(policy.target, observations, shown)
+        rounds, optimiser = config.target_rounds, config.target_optimiser
+        return policy.best_slates(policy.target, observations, rounds, optimiser)[1]
 
     def _sample_action(
         self,
@@ -271,9 +290,3 @@ class SlateQ(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
             with torch.no_grad():
                 parts.append(self.policy(block).cpu().numpy())
         return np.concatenate(parts)
-
-
-def _at(choices: Tensor, shown: Tensor, nothing: Tensor) -> Tensor:
-    """Return the score of what was chosen: a slot (B, K), or nothing where the choice is K."""
-    options = torch.cat([shown, nothing[:, None]], dim=1)
-    return options.gather(1, choices[:, None])[:, 0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -63,14 +64,81 @@ class SlateQConfig:
     """Part of `pretrain` that learns from returns seen in the log, before bootstrapping."""
     learns_nothing: bool = True
     """Learn the value of showing a slate from which nothing is taken; False fixes it at 0."""
+    choice: str = "fitted"
+    """Where choice weights come from: "fitted" to what was taken, nothing included; "known": stated
+    by the users (`TellsChoice`)."""
+    target: str = "q_learning"
+    """What follows in the targets: "q_learning", the best next slate; "sarsa", the one that was
+    shown next (steps after which none is known are left out)."""
+    optimiser: str = "exact"
+    """Search for the slates shown: "exact", "greedy" (item by item) or "top_k" (by weight times
+    value). The latter two only serve comparisons."""
+    target_optimiser: str = "exact"
+    """The same for the best next slates of "q_learning"."""
+    clicks: str = "one"
+    """"one": at most one item of a slate is taken; "several": any number, each with a probability
+    that depends on the item and its slot, and their gains add up."""
+    compat: str | None = None
+    """"recsim" repeats the mistakes of RecSim's published code, for comparison only: targets follow
+    from the present state instead of the next, taking nothing is worth 0 and teaches nothing,
+    slates are greedy and shown in the order of their numbers. It brings its own `n_steps`,
+    `warmup_share`, `learns_nothing`, `optimiser` and `target_optimiser`."""
 
     def __post_init__(self) -> None:
+        for name, allowed in _NAMES.items():
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"{name} of SlateQ must be one of {allowed}, got {getattr(self, name)!r}"
+                )
+        if self.compat == "recsim":
+            self._take_on(_RECSIM)
+        if self.clicks == "several":
+            self._check_several()
         for names, holds, rule in _RULES:
             for name in names.split():
                 value = getattr(self, name)
                 if not (isinstance(value, (int, float)) and holds(value)):
                     raise ConfigError(f"{name} of SlateQ must {rule}, got {value!r}")
 
+    def _take_on(self, settings: dict[str, Any]) -> None:
+        """Set what `compat` implies, where nothing else was asked for."""
+        for name, value in settings.items():
+            given, default = getattr(self, name), type(self).__dataclass_fields__[name].default
+            if given not in (value, default):
+                raise ConfigError(
+                    f"{name} of SlateQ must be {value!r} with compat={self.compat!r}, got "
+                    f"{given!r}; leave it out"
+                )
+            object.__setattr__(self, name, value)
+
+    def _check_several(self) -> None:
+        """Check that the rest fits users who take several items."""
+        needed = {"choice": "fitted", "optimiser": "exact", "target_optimiser": "exact"}
+        for name, value in {**needed, "compat": None}.items():
+            if getattr(self, name) != value:
+                raise ConfigError(
+                    f'{name} of SlateQ must be {value!r} with clicks="several", got '
+                    f"{getattr(self, name)!r}; the other settings are about users who take one item"
+                )
+
+
+_RECSIM: dict[str, Any] = {
+    "target": "q_learning",
+    "n_steps": 1,
+    "warmup_share": 0.0,
+    "learns_nothing": False,
+    "optimiser": "greedy",
+    "target_optimiser": "greedy",
+}
+_SEARCHES = ("exact", "greedy", "top_k")
+_NAMES: dict[str, tuple[str | None, ...]] = {
+    "choice": ("fitted", "known"),
+    "target": ("q_learning", "sarsa"),
+    "optimiser": _SEARCHES,
+    "target_optimiser": _SEARCHES,
+    "clicks": ("one", "several"),
+    "compat": (None, "recsim"),
+}
 
 _RULES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     (

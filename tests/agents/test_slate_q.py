@@ -255,6 +255,7 @@ def hand_made_batch(agent: SlateQ, users: Simulator, next_discounts: list[float]
         torch.tensor([4.0, 4.0, 0.0, 0.0]),
         {key: array[4:] for key, array in seen.items()},
         torch.tensor(next_discounts),
+        torch.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 9], [-1, -1, -1]]),
     )
 
 

@@ -1,7 +1,7 @@
 """SlateQ: logs, settings and users that it refuses."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import gymnasium as gym
@@ -89,11 +89,50 @@ def test_a_log_that_names_items_beyond_the_catalogue_is_refused(
         ("n_steps", 0, "be a whole number of 1 or more"),
         ("search_rounds", 0, "be a whole number of 1 or more"),
         ("learning_starts", -1, "be 0 or more"),
+        ("choice", "guessed", r"be one of \(.*\)"),
+        ("target", "monte_carlo", r"be one of \(.*\)"),
+        ("optimiser", "best", r"be one of \(.*\)"),
+        ("target_optimiser", None, r"be one of \(.*\)"),
+        ("clicks", "none", r"be one of \(.*\)"),
+        ("compat", "rllib", r"be one of \(.*\)"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(setting: str, value: Any, rule: str) -> None:
     with pytest.raises(ConfigError, match=f"{setting} of SlateQ must {rule}, got"):
         SlateQConfig(**{setting: value})
+
+
+def test_repeating_the_published_mistakes_brings_its_own_settings() -> None:
+    config = SlateQConfig(compat="recsim")
+    assert (config.n_steps, config.warmup_share, config.learns_nothing) == (1, 0.0, False)
+    assert (config.optimiser, config.target_optimiser) == ("greedy", "greedy")
+    assert SlateQConfig(**asdict(config)) == config
+    with pytest.raises(ConfigError, match=r"n_steps of SlateQ must be 1 with compat='recsim'"):
+        SlateQConfig(compat="recsim", n_steps=5)
+    with pytest.raises(ConfigError, match="target of SlateQ must be 'q_learning' with compat"):
+        SlateQConfig(compat="recsim", target="sarsa")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("choice", "known"), ("optimiser", "greedy"), ("target_optimiser", "top_k")],
+)
+def test_settings_about_one_choice_are_refused_where_several_are_made(
+    setting: str, value: str
+) -> None:
+    with pytest.raises(ConfigError, match=f'^{setting} of SlateQ must be .* with clicks="several"'):
+        SlateQConfig(clicks="several", **{setting: value})  # type: ignore[arg-type]
+
+
+def test_several_clicks_are_not_among_the_published_mistakes() -> None:
+    with pytest.raises(ConfigError, match=r'of SlateQ must be .* with clicks="several"'):
+        SlateQConfig(clicks="several", compat="recsim")
+
+
+def test_users_who_do_not_state_how_they_choose_are_refused(make_users: MakeUsers) -> None:
+    config = SlateQConfig(**SETTINGS, choice="known")
+    with pytest.raises(ConfigError, match=r"TellsChoice\(users, known_choice\)"):
+        SlateQ(SlateVecEnv(make_users()), config)
 
 
 def test_every_setting_has_a_rule() -> None:
