@@ -1,5 +1,9 @@
 """Agents that show slates: SlateQ, with the policies every study compares against."""
 
+from rlrec.agents.slate_bc import SlateBC
+from rlrec.agents.slate_bc_config import SlateBCConfig
+from rlrec.agents.slate_iql import SlateIQL
+from rlrec.agents.slate_iql_config import SlateIQLConfig
 from rlrec.agents.slate_ppo import SlatePPO
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
 from rlrec.agents.slate_q import SlateQ
@@ -12,6 +16,10 @@ __all__ = [
     "MyopicOracle",
     "PlanningReference",
     "RandomPolicy",
+    "SlateBC",
+    "SlateBCConfig",
+    "SlateIQL",
+    "SlateIQLConfig",
     "SlatePPO",
     "SlatePPOConfig",
     "SlatePolicy",
