@@ -2,6 +2,10 @@
 
 from rlrec.agents.slate_bc import SlateBC
 from rlrec.agents.slate_bc_config import SlateBCConfig
+from rlrec.agents.slate_bcq import SlateBCQ
+from rlrec.agents.slate_bcq_config import SlateBCQConfig
+from rlrec.agents.slate_cql import SlateCQL
+from rlrec.agents.slate_cql_config import SlateCQLConfig
 from rlrec.agents.slate_iql import SlateIQL
 from rlrec.agents.slate_iql_config import SlateIQLConfig
 from rlrec.agents.slate_ppo import SlatePPO
@@ -18,6 +22,10 @@ __all__ = [
     "RandomPolicy",
     "SlateBC",
     "SlateBCConfig",
+    "SlateBCQ",
+    "SlateBCQConfig",
+    "SlateCQL",
+    "SlateCQLConfig",
     "SlateIQL",
     "SlateIQLConfig",
     "SlatePPO",

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from rlrec.agents import RandomPolicy, SlateBC, SlateBCConfig, SlateIQL, SlateIQLConfig
+from rlrec.agents import (
+    RandomPolicy,
+    SlateBC,
+    SlateBCConfig,
+    SlateBCQ,
+    SlateBCQConfig,
+    SlateCQL,
+    SlateCQLConfig,
+    SlateIQL,
+    SlateIQLConfig,
+)
 from rlrec.agents.log_and_live import LogAndLiveAgent
 from rlrec.agents.log_and_live_config import LogAndLiveConfig
 from rlrec.agents.slate_critic import SlateCritic
@@ -20,7 +30,16 @@ from rlrec.errors import CatalogueMismatchError, ConfigError, ModelFileError
 from rlrec.policy import SlatePolicy
 from rlrec.simulation import Simulator
 from rlrec.testing import POLICY_CHECKS
-from tests.agents.test_known_answers import two_tastes
+from tests.agents.test_known_answers import (
+    DISCOUNT,
+    MAX_STEPS,
+    SLATE_SIZE,
+    SLATES,
+    every_mood,
+    exact_values,
+    moods,
+    two_tastes,
+)
 
 MakeUsers = Callable[..., UserSimulator]
 SMALL: dict[str, Any] = {
@@ -30,7 +49,7 @@ SMALL: dict[str, Any] = {
     "buffer_size": 1600,
     "learning_starts": 100,
 }
-AGENTS: tuple[type[LogAndLiveAgent], ...] = (SlateBC, SlateIQL)
+AGENTS: tuple[type[LogAndLiveAgent], ...] = (SlateBC, SlateBCQ, SlateCQL, SlateIQL)
 LEARNERS = tuple(agent for agent in AGENTS if agent is not SlateBC)
 KINDS = pytest.mark.parametrize("kind", AGENTS, ids=lambda kind: kind.__name__)
 EVERYWHERE = pytest.mark.parametrize("fresh", [False, True], ids=["catalogue", "fresh documents"])
@@ -186,6 +205,9 @@ def test_wrong_settings_are_refused(
     ("config", "settings", "message"),
     [
         (SlateBCConfig, {"cloned_share": 0.0}, "cloned_share of SlateBC must lie in"),
+        (SlateBCQConfig, {"threshold": 1.5}, "threshold of SlateBCQ must lie in 0..1"),
+        (SlateCQLConfig, {"conservatism": -1}, "conservatism of SlateCQL must be 0 or more"),
+        (SlateCQLConfig, {"temperature": 0}, "temperature of SlateCQL must be above 0"),
         (SlateIQLConfig, {"expectile": 1.0}, "expectile of SlateIQL must lie between 0 and 1"),
         (SlateIQLConfig, {"sharpness": -1.0}, "sharpness of SlateIQL must be 0 or more"),
         (SlateIQLConfig, {"n_critics": 0}, "n_critics of SlateIQL must be a whole number"),
@@ -304,10 +326,166 @@ def test_cloning_the_best_visits_leans_to_what_is_liked(tastes_log: InteractionL
     assert chances.min() > 0.6
 
 
-def test_implicit_q_learning_finds_what_each_of_two_tastes_likes(
-    tastes_log: InteractionLog,
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        (SlateIQL, {}),
+        (SlateCQL, {}),
+        (SlateCQL, {"calibrated": True}),
+        (SlateBCQ, {}),
+    ],
+    ids=["SlateIQL", "SlateCQL", "calibrated SlateCQL", "SlateBCQ"],
+)
+def test_it_finds_in_a_log_what_each_of_two_tastes_likes(
+    kind: type[LogAndLiveAgent], config: dict[str, Any], tastes_log: InteractionLog
 ) -> None:
-    agent = tiny(SlateIQL).pretrain(tastes_log, 800)
+    agent = tiny(kind, **config).pretrain(tastes_log, 600)
     assert chance_of_the_liked(agent).min() > 0.75
     both = {"user": np.eye(2, dtype=np.float32), "last_response": np.zeros((2, 1, 2), np.float32)}
     assert agent.predict(both, deterministic=True)[0].tolist() == [[0], [1]]
+
+
+@pytest.mark.parametrize("kind", LEARNERS, ids=lambda kind: kind.__name__)
+def test_it_finds_by_interaction_what_each_of_two_tastes_likes(
+    kind: type[LogAndLiveAgent],
+) -> None:
+    agent = tiny(kind, learning_starts=500, updates_per_transition=0.1).learn(6_000)
+    both = {"user": np.eye(2, dtype=np.float32), "last_response": np.zeros((2, 1, 2), np.float32)}
+    assert agent.predict(both, deterministic=True)[0].tolist() == [[0], [1]]
+
+
+# A chain of five moods, whose optimum value iteration finds
+
+
+@pytest.fixture(scope="module")
+def mood_log() -> InteractionLog:
+    users = UserSimulator(moods(MAX_STEPS), 200)
+    return InteractionLog.record(RandomPolicy(3, SLATE_SIZE), users, 20_000, seed=1)
+
+
+def mood_agent(kind: type[LogAndLiveAgent], **config: Any) -> LogAndLiveAgent:
+    settings = {
+        "discount": DISCOUNT,
+        "hidden": 32,
+        "item_size": 8,
+        "learning_rate": 3e-3,
+        "batch_size": 128,
+        "value_scale": 8.0,
+        "target_rate": 0.05,
+        **config,
+    }
+    users = SlateVecEnv(UserSimulator(moods(MAX_STEPS), 50))
+    return kind(users, kind.config_class(**settings), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        (SlateIQL, {"expectile": 0.9}),
+        (SlateCQL, {"conservatism": 0.1}),
+        (SlateCQL, {"conservatism": 0.1, "calibrated": True}),
+        (SlateBCQ, {}),
+    ],
+    ids=["SlateIQL", "SlateCQL", "calibrated SlateCQL", "SlateBCQ"],
+)
+def test_a_chain_of_moods_is_solved_from_a_log(
+    kind: type[LogAndLiveAgent], config: dict[str, Any], mood_log: InteractionLog
+) -> None:
+    agent = mood_agent(kind, **config).pretrain(mood_log, 1_500)
+    seen = {key: array.numpy() for key, array in every_mood().items()}
+    shown = np.sort(agent.predict(seen, deterministic=True)[0], axis=1)
+    exact = exact_values().slates
+    at = (shown[:, None] == SLATES).all(axis=2).argmax(axis=1)
+    worth = np.take_along_axis(exact, at[:, None], axis=1)[:, 0]
+    assert (worth > exact.max(axis=1) - 0.1).all()
+    assert (SLATES[exact.argmax(axis=1)] != [0, 2]).any(axis=1)[:4].all()  # not what tempts most
+
+
+def test_without_conservatism_values_are_the_exact_ones(mood_log: InteractionLog) -> None:
+    agent = mood_agent(SlateCQL, conservatism=0.0).pretrain(mood_log, 1_500)
+    with torch.no_grad():
+        values = agent.policy.target(every_mood())
+        pairs = [values.of(torch.tensor(pair).expand(5, -1)) for pair in SLATES]
+    # Three items, three pairs: sums over slots can be the value of any of them.
+    learned = 8.0 * torch.stack(pairs, dim=1).numpy()
+    assert np.abs(learned - exact_values().slates).max() < 1.0
+
+
+# Conservatism
+
+
+def test_values_of_slates_not_shown_are_held_down(
+    make_users: MakeUsers, log: InteractionLog
+) -> None:
+    """The excess of the slates shown falls with its weight, and calibration softens it."""
+    excess = {}
+    for name, config in {
+        "none": {"conservatism": 0.0},
+        "some": {"conservatism": 1.0},
+        "calibrated": {"conservatism": 1.0, "calibrated": True},
+    }.items():
+        agent = make(SlateCQL, make_users(), value_scale=1.0, **config).pretrain(log, 300)
+        batch = agent.transitions_of(log, 0.95).sample(2_000, np.random.default_rng(0), 1)
+        assert isinstance(agent, SlateCQL)
+        with torch.no_grad():
+            values = agent.policy.values(batch.observations)
+            excess[name] = float(agent._excess(values, batch.slates, None))
+    assert excess["some"] < 0.9 * excess["none"]
+    assert excess["some"] < excess["calibrated"] < excess["none"]
+
+
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_the_excess_is_that_of_all_slates_with_one_slot_changed(
+    calibrated: bool, make_users: MakeUsers
+) -> None:
+    agent = make(SlateCQL, make_users(4))
+    assert isinstance(agent, SlateCQL)
+    seen = {key: torch.from_numpy(array) for key, array in make_users(4).reset(0).items()}
+    slates = torch.tensor([[0, 1, 2], [5, 3, 9], [11, 0, 4], [2, 7, 6]])
+    with torch.no_grad():
+        values = agent.policy.values(seen)
+        floor = values.of(slates) + torch.tensor([0.1, -5.0, 0.3, 0.0]) if calibrated else None
+        found = float(agent._excess(values, slates, floor))
+        expected = []
+        for slot in range(3):
+            changed = []
+            for item in range(12):
+                others = slates.clone()
+                others[:, slot] = item
+                again = (others == item).sum(dim=1) > 1
+                worth = values.of(others)
+                worth = worth if floor is None else torch.maximum(worth, floor)
+                changed.append(worth.masked_fill(again, -torch.inf))
+            expected.append(torch.stack(changed).logsumexp(dim=0) - values.of(slates))
+    assert found == pytest.approx(float(torch.stack(expected).mean()), abs=1e-5)
+
+
+def test_some_items_stand_for_all(make_users: MakeUsers) -> None:
+    """400 draws of 40 of 100 items: the mean excess is near the exact one."""
+    exact, sampled = (make(SlateCQL, make_users(8, n_items=100), n_pushed=n) for n in (100, 40))
+    assert isinstance(exact, SlateCQL) and isinstance(sampled, SlateCQL)
+    seen = {k: torch.from_numpy(a) for k, a in make_users(8, n_items=100).reset(0).items()}
+    slates = torch.arange(24).view(8, 3)
+    with torch.no_grad():
+        values = exact.policy.values(seen)
+        truth = float(exact._excess(values, slates, None))
+        draws = np.array([float(sampled._excess(values, slates, None)) for _ in range(400)])
+    assert draws.std() > 0
+    # 5 standard errors, and the small bias of a logarithm of a mean
+    assert abs(draws.mean() - truth) < 5 * draws.std() / 20 + draws.var()
+
+
+def test_only_items_that_the_log_shows_are_allowed(make_users: MakeUsers) -> None:
+    agent = make(SlateBCQ, make_users(6), threshold=0.3)
+    seen = {key: torch.from_numpy(array) for key, array in make_users(6).reset(0).items()}
+    with torch.no_grad():
+        agent.policy.imitator.item_bias.weight.mul_(20.0)
+        logits = agent.policy.imitator(seen).of_all()
+    allowed = agent.policy.allowed(seen)
+    third = logits.topk(3, dim=1).values[:, -1:]
+    assert torch.equal(allowed, logits > third + np.log(0.3))
+    assert ((allowed.sum(dim=1) >= 3) & (allowed.sum(dim=1) < 12)).all()
+    observations = {key: array.numpy() for key, array in seen.items()}
+    for seed in range(20):
+        slates = agent.act(observations, np.random.default_rng(seed)).slates
+        assert allowed.gather(1, torch.as_tensor(slates)).all()
