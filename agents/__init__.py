@@ -5,6 +5,14 @@ from rlrec.agents.decision_transformer_config import DecisionTransformerConfig
 from rlrec.agents.gems import GeMS
 from rlrec.agents.gems_config import GeMSConfig
 from rlrec.agents.known_choice import KnownChoice, ScoredChoice, TellsChoice, affinity
+from rlrec.agents.slate_bc import SlateBC
+from rlrec.agents.slate_bc_config import SlateBCConfig
+from rlrec.agents.slate_bcq import SlateBCQ
+from rlrec.agents.slate_bcq_config import SlateBCQConfig
+from rlrec.agents.slate_cql import SlateCQL
+from rlrec.agents.slate_cql_config import SlateCQLConfig
+from rlrec.agents.slate_iql import SlateIQL
+from rlrec.agents.slate_iql_config import SlateIQLConfig
 from rlrec.agents.slate_ppo import SlatePPO
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
 from rlrec.agents.slate_q import SlateQ
@@ -28,6 +36,14 @@ __all__ = [
     "PlanningReference",
     "RandomPolicy",
     "ScoredChoice",
+    "SlateBC",
+    "SlateBCConfig",
+    "SlateBCQ",
+    "SlateBCQConfig",
+    "SlateCQL",
+    "SlateCQLConfig",
+    "SlateIQL",
+    "SlateIQLConfig",
     "SlatePPO",
     "SlatePPOConfig",
     "SlatePolicy",

@@ -185,6 +185,8 @@ class LoggedTransitions:
         self._end = np.repeat(ends, np.diff(ends, prepend=-1))  # last row of each row's episode
         self._terminated = terminated
         self._sums = _discounted_sums(rewards, is_last, discount)
+        firsts = np.append(0, ends[:-1] + 1)
+        self._of_visit = np.repeat(self._sums[firsts], np.diff(ends, prepend=-1))
         self._discount = discount
         self._whole = np.flatnonzero(terminated[self._end])
         self._usable = np.flatnonzero(terminated | ~is_last)
@@ -231,12 +233,22 @@ class LoggedTransitions:
             torch.where(self._tensor(stops > ends)[:, None], -1, self._slates[following]),
         )
 
-    def sample_returns(self, batch_size: int, rng: np.random.Generator) -> SeenReturns:
+    def sample_returns(
+        self, batch_size: int, rng: np.random.Generator, share: float = 1.0
+    ) -> SeenReturns:
         """Return rows drawn uniformly with replacement, with their returns.
 
         Only of visits that ended within the log, if there are any.
+
+        Args:
+            batch_size: B.
+            rng: Source of chance.
+            share: Part of the rows to draw from, in (0, 1]: those of the visits of highest return.
         """
         rows = self._whole if self._whole.size else self._usable
+        if share < 1.0:
+            returns = self._of_visit[rows]
+            rows = rows[returns >= np.quantile(returns, 1.0 - share)]
         drawn = rows[rng.integers(rows.size, size=batch_size)]
         at = torch.from_numpy(drawn)
         return SeenReturns(

@@ -1,0 +1,189 @@
+"""What agents have in common that learn from a log first and from interaction beside it later."""
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.noise import ActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv
+
+from rlrec.agents.drawing import DrawsSlates
+from rlrec.agents.log_and_live_config import LogAndLiveConfig
+from rlrec.agents.replay import LoggedTransitions, SlateBatch, SlateReplayBuffer, joined
+from rlrec.agents.slate_agent import Progress, SlateAgent
+from rlrec.arrays import Floats32
+from rlrec.data.catalogue import Catalogue
+from rlrec.data.log import InteractionLog
+from rlrec.errors import ConfigError
+
+
+class LogAndLiveAgent(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
+    """Learns off policy: `pretrain` from a log alone, `learn` from transitions of both kinds.
+
+    An agent says what its networks are (`network`, made from `items` and `config`) and what one
+    update does (`_update`).
+
+    Args:
+        env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or the name of an environment.
+            It must observe `last_response`.
+        config: Settings.
+        item_factors: Shape (N, F). Factors of a collaborative-filtering model; None for none.
+        catalogue: The items; by default that of `env`, if it has one.
+        seed: Of networks, draws and of `env` too; None leaves `env` with its own seed.
+        tensorboard_log: Folder for TensorBoard, or None.
+        verbose: As in stable-baselines3.
+        device: As in stable-baselines3.
+    """
+
+    config_class: ClassVar[type[LogAndLiveConfig]]
+    network: ClassVar[type[BasePolicy]]
+    config: LogAndLiveConfig
+
+    def __init__(
+        self,
+        env: GymEnv | str | None,
+        config: LogAndLiveConfig | None = None,
+        *,
+        item_factors: Floats32 | None = None,
+        catalogue: Catalogue | None = None,
+        seed: int | None = None,
+        tensorboard_log: str | None = None,
+        verbose: int = 0,
+        device: torch.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        self.config = config = self._settings(config)
+        topic_aware = getattr(config, "topic_aware", False)
+        env = self._meet(env, item_factors, catalogue, topic_aware=topic_aware, verbose=verbose)
+        self._logged: LoggedTransitions | None = None
+        updates_a_step = getattr(env, "num_envs", 1) * config.updates_per_transition
+        steps_between = max(1, round(1 / updates_a_step))
+        super().__init__(
+            self.network,
+            env,
+            config.learning_rate,
+            buffer_size=config.buffer_size,
+            learning_starts=config.learning_starts,
+            batch_size=config.batch_size,
+            tau=config.target_rate,
+            gamma=config.discount,
+            train_freq=steps_between,
+            gradient_steps=max(1, round(updates_a_step * steps_between)),
+            replay_buffer_class=SlateReplayBuffer,
+            replay_buffer_kwargs={"discount": config.discount, "n_steps": 1},
+            policy_kwargs={"items": self.items, "config": config},
+            tensorboard_log=tensorboard_log,
+            verbose=verbose,
+            device=device,
+            support_multi_env=True,
+            seed=seed,
+            sde_support=False,
+            supported_action_spaces=(spaces.MultiDiscrete,),
+        )
+        self._sampler = np.random.default_rng(seed)
+        if _init_setup_model:
+            self._setup_model()
+
+    @classmethod
+    def _settings(cls, config: LogAndLiveConfig | None) -> LogAndLiveConfig:
+        if config is not None and not isinstance(config, cls.config_class):
+            raise ConfigError(
+                f"{cls.__name__} takes a {cls.config_class.__name__}, got a {type(config).__name__}"
+            )
+        return config or cls.config_class()
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        """End the visits in the replay buffer where `learn` is about to start new ones."""
+        resets = args[2] if len(args) > 2 else kwargs.get("reset_num_timesteps", True)
+        if (resets or self._last_obs is None) and isinstance(self.replay_buffer, SlateReplayBuffer):
+            self.replay_buffer.cut_off()
+        return super()._setup_learn(*args, **kwargs)
+
+    def remember(self, log: InteractionLog) -> LoggedTransitions:
+        """Keep a log's transitions for the updates of `learn` (`pretrain` does it by itself).
+
+        Args:
+            log: As in `pretrain`.
+        """
+        self._logged = self.transitions_of(log, self.config.discount)
+        return self._logged
+
+    def pretrain(
+        self, log: InteractionLog, n_updates: int = 10_000, *, progress: Progress | None = None
+    ) -> Self:
+        """Learn from a log alone, before `learn`.
+
+        Args:
+            log: Slates with responses, rewards and ends, from users like those of `env`.
+            n_updates: Updates with `batch_size` logged transitions each.
+            progress: Called with the updates done and `n_updates`.
+
+        Returns:
+            This agent.
+
+        Raises:
+            CatalogueMismatchError: The log belongs to another catalogue.
+            LogFormatError: The log lacks what the agent observes.
+        """
+        logged = self.remember(log)
+        self.policy.set_training_mode(True)
+        n_warmup = round(n_updates * self.config.warmup_share)
+        for update in range(n_updates):
+            self._set_rate(1.0 - 0.9 * update / n_updates)
+            self._learn_from(logged, None if update < n_warmup else 1)
+            if progress is not None and (update + 1) % 100 == 0:
+                progress(update + 1, n_updates)
+        self.n_pretraining_updates += n_updates
+        return self
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        """Do updates on transitions from interaction and from the log (called by `learn`)."""
+        self.policy.set_training_mode(True)
+        self._set_rate(self.config.finetuning_rate if self.n_pretraining_updates else 1.0)
+        told = [self._update(self._sample(batch_size)) for _ in range(gradient_steps)]
+        self._n_updates += gradient_steps
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        for name in told[0]:
+            self.logger.record(f"train/{name}", float(np.mean([losses[name] for losses in told])))
+
+    def _learn_from(self, logged: LoggedTransitions, n_steps: int | None) -> None:
+        """Do one update of `pretrain`, on transitions of `n_steps` steps; None for all."""
+        self._update(logged.sample(self.config.batch_size, self._sampler, n_steps))
+
+    def _update(self, batch: SlateBatch) -> dict[str, float]:
+        """Do one step on all losses, and return them by name."""
+        raise NotImplementedError
+
+    def _sample(self, batch_size: int) -> SlateBatch:
+        """Return transitions from interaction, a share of them from the log if there is one."""
+        assert isinstance(self.replay_buffer, SlateReplayBuffer)
+        n_logged = round(batch_size * self.config.log_share) if self._logged else 0
+        if self._logged is None or n_logged == 0:
+            return self.replay_buffer.sample_slates(batch_size, self._sampler)
+        logged = self._logged.sample(n_logged, self._sampler, 1)
+        if n_logged == batch_size:
+            return logged
+        live = self.replay_buffer.sample_slates(batch_size - n_logged, self._sampler)
+        return joined(live, logged)
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Show each user a slate that the agent draws."""
+        assert isinstance(self._last_obs, dict)
+        slates = self.act(self._last_obs, self._sampler).slates
+        return slates, slates
+
+    def _set_rate(self, share: float) -> None:
+        for group in self.policy.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * group.get("share", 1.0) * share
+
+    def _descend(self, loss: torch.Tensor) -> None:
+        self.policy.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.policy.optimizer.step()
