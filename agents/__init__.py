@@ -1,5 +1,7 @@
 """Agents that show slates: SlateQ, with the policies every study compares against."""
 
+from rlrec.agents.slate_a2c import SlateA2C
+from rlrec.agents.slate_a2c_config import SlateA2CConfig
 from rlrec.agents.slate_ppo import SlatePPO
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
 from rlrec.agents.slate_q import SlateQ
@@ -12,6 +14,8 @@ __all__ = [
     "MyopicOracle",
     "PlanningReference",
     "RandomPolicy",
+    "SlateA2C",
+    "SlateA2CConfig",
     "SlatePPO",
     "SlatePPOConfig",
     "SlatePolicy",

@@ -40,6 +40,9 @@ class TopicOffsets(nn.Module):
             self.windows = tuple(window for window in _WINDOWS if window <= length)
         self.has_last = {"last_slate", "last_response"} <= shapes.keys()
         self.n_seen = 2 * self.has_counts + self.has_context + len(self.windows) + 2 * self.has_last
+        self.net = nn.Sequential()
+        if not self.n_seen:  # such offsets are of no use, which their owner checks
+            return
         self.net = nn.Sequential(
             nn.Linear(self.n_seen, hidden),
             nn.ReLU(),
