@@ -5,6 +5,8 @@ from rlrec.agents.decision_transformer_config import DecisionTransformerConfig
 from rlrec.agents.gems import GeMS
 from rlrec.agents.gems_config import GeMSConfig
 from rlrec.agents.known_choice import KnownChoice, ScoredChoice, TellsChoice, affinity
+from rlrec.agents.slate_a2c import SlateA2C
+from rlrec.agents.slate_a2c_config import SlateA2CConfig
 from rlrec.agents.slate_bc import SlateBC
 from rlrec.agents.slate_bc_config import SlateBCConfig
 from rlrec.agents.slate_bcq import SlateBCQ
@@ -36,6 +38,8 @@ __all__ = [
     "PlanningReference",
     "RandomPolicy",
     "ScoredChoice",
+    "SlateA2C",
+    "SlateA2CConfig",
     "SlateBC",
     "SlateBCConfig",
     "SlateBCQ",

@@ -47,8 +47,9 @@ class TopicOffsets(nn.Module):
             self.windows = tuple(window for window in _WINDOWS if window <= length)
         self.has_last = {"last_slate", "last_response"} <= shapes.keys()
         self.n_seen = 2 * self.has_counts + self.has_context + len(self.windows) + 2 * self.has_last
-        if self.n_seen == 0:
-            return  # the caller does without: a layer of no inputs would warn
+        self.net = nn.Sequential()
+        if not self.n_seen:  # such offsets are of no use, which their owner checks
+            return
         self.net = nn.Sequential(
             nn.Linear(self.n_seen, hidden),
             nn.ReLU(),
