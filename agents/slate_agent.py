@@ -31,6 +31,8 @@ class SlateAgent(SavedInFolder):
     """
 
     kept: ClassVar[tuple[str, ...]] = ("n_pretraining_updates", "num_timesteps")
+    learns_live: ClassVar[bool] = True
+    """Whether there is a `learn` after `pretrain`."""
     observation_space: spaces.Space[Any]
     action_space: spaces.Space[Any]
     device: torch.device

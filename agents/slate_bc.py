@@ -70,6 +70,7 @@ class SlateBC(LogAndLiveAgent):
     Stability: experimental.
     """
 
+    learns_live: ClassVar[bool] = False
     config_class: ClassVar[type[SlateBCConfig]] = SlateBCConfig
     network: ClassVar[type[SlateBCPolicy]] = SlateBCPolicy
     config: SlateBCConfig

@@ -95,7 +95,8 @@ def judged_after_training(arguments: Arguments, run: tuple[str, int]) -> dict[st
     variant, seed = run
     torch.set_num_threads(1)
     users = made_users(arguments, seed)
-    config = SlateQConfig(**(SMALL if arguments.smoke else {}), **VARIANTS[variant])
+    settings: dict[str, Any] = {**(SMALL if arguments.smoke else {}), **VARIANTS[variant]}
+    config = SlateQConfig(**settings)
     agent = SlateQ(users, config, seed=seed, device="cpu")
     if variant == "log only":
         agent.pretrain(

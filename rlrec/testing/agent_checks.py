@@ -28,12 +28,14 @@ class _Trained(NamedTuple):
 
 
 def check_it_learns_from_both(make: AgentMaker, simulator: UserSimulator) -> None:
-    """`pretrain` and `learn` return the agent and change what it shows or how likely."""
+    """`pretrain` and `learn` return the agent and count; `learn` changes the networks."""
     agent = make(SlateVecEnv(simulator, _SEED), _SEED)
     log = _log(simulator)
     if type(agent).pretrain is not SlateAgent.pretrain:
         assert agent.pretrain(log, _N_UPDATES) is agent, "pretrain must return the agent"
         assert agent.n_pretraining_updates > 0, "n_pretraining_updates must count the updates"
+    if not agent.learns_live:
+        return
     before = _networks(agent)
     assert agent.learn(_N_INTERACTIONS) is agent, "learn must return the agent"
     assert agent.num_timesteps >= _N_INTERACTIONS, (
@@ -102,6 +104,8 @@ def check_damaged_files_are_refused(make: AgentMaker, simulator: UserSimulator) 
 def check_checkpoints_go_on_to_the_bit(make: AgentMaker, simulator: UserSimulator) -> None:
     """An agent brought back to a checkpoint learns what the one that went on learned."""
     went_on, _ = _trained(make, simulator)
+    if not went_on.learns_live:
+        return
     with tempfile.TemporaryDirectory() as name:
         went_on.save_checkpoint(Path(name) / "moment")
         went_on.learn(_N_INTERACTIONS, reset_num_timesteps=False)
@@ -134,7 +138,8 @@ def _trained(make: AgentMaker, simulator: UserSimulator, seed: int = _SEED) -> _
     agent = make(users, seed)
     if type(agent).pretrain is not SlateAgent.pretrain:
         agent.pretrain(_log(simulator), _N_UPDATES)
-    agent.learn(_N_INTERACTIONS)
+    if agent.learns_live:
+        agent.learn(_N_INTERACTIONS)
     return _Trained(agent, users)
 
 

@@ -419,11 +419,12 @@ def test_values_of_slates_not_shown_are_held_down(
 ) -> None:
     """The excess of the slates shown falls with its weight, and calibration softens it."""
     excess = {}
-    for name, config in {
+    configs: dict[str, dict[str, Any]] = {
         "none": {"conservatism": 0.0},
         "some": {"conservatism": 1.0},
         "calibrated": {"conservatism": 1.0, "calibrated": True},
-    }.items():
+    }
+    for name, config in configs.items():
         agent = make(SlateCQL, make_users(), value_scale=1.0, **config).pretrain(log, 300)
         batch = agent.transitions_of(log, 0.95).sample(2_000, np.random.default_rng(0), 1)
         assert isinstance(agent, SlateCQL)

@@ -10,6 +10,16 @@ from rlrec.agents import (
     DecisionTransformerConfig,
     GeMS,
     GeMSConfig,
+    SlateA2C,
+    SlateA2CConfig,
+    SlateBC,
+    SlateBCConfig,
+    SlateBCQ,
+    SlateBCQConfig,
+    SlateCQL,
+    SlateCQLConfig,
+    SlateIQL,
+    SlateIQLConfig,
     SlatePPO,
     SlatePPOConfig,
     SlateQ,
@@ -38,6 +48,13 @@ MAKERS: dict[str, AgentMaker] = {
     "SlatePPO": lambda users, seed: SlatePPO(
         users, SlatePPOConfig(**SMALL, n_transitions=256), seed=seed
     ),
+    "SlateA2C": lambda users, seed: SlateA2C(
+        users, SlateA2CConfig(**SMALL, n_transitions=256), seed=seed
+    ),
+    "SlateBC": lambda users, seed: SlateBC(users, SlateBCConfig(**OFF_POLICY), seed=seed),
+    "SlateBCQ": lambda users, seed: SlateBCQ(users, SlateBCQConfig(**OFF_POLICY), seed=seed),
+    "SlateCQL": lambda users, seed: SlateCQL(users, SlateCQLConfig(**OFF_POLICY), seed=seed),
+    "SlateIQL": lambda users, seed: SlateIQL(users, SlateIQLConfig(**OFF_POLICY), seed=seed),
     "TopKReinforce": lambda users, seed: TopKReinforce(
         users, TopKReinforceConfig(**SMALL, n_transitions=256), seed=seed
     ),
