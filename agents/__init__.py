@@ -1,5 +1,6 @@
 """Agents that show slates: SlateQ, with the policies every study compares against."""
 
+from rlrec.agents.guided_start import GuidedStart, GuidedStartConfig
 from rlrec.agents.known_choice import KnownChoice, ScoredChoice, TellsChoice, affinity
 from rlrec.agents.slate_ppo import SlatePPO
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
@@ -9,6 +10,8 @@ from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
 
 __all__ = [
+    "GuidedStart",
+    "GuidedStartConfig",
     "KnownChoice",
     "MixturePolicy",
     "MyopicOracle",

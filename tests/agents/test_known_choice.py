@@ -10,6 +10,7 @@ import torch
 
 import rlrec
 from rlrec.agents import RandomPolicy, ScoredChoice, SlateQ, SlateQConfig, TellsChoice, affinity
+from rlrec.agents.known_choice import WeighsScores
 from rlrec.envs.blocks.choice import LogitChoice, ProportionalChoice
 from rlrec.errors import ConfigError
 
@@ -18,7 +19,10 @@ CONFIG = SlateQConfig(choice="known", hidden=8, item_size=4, batch_size=32, lear
 
 
 def users(n_users: int = 30, **arguments: Any) -> TellsChoice:
-    choice = {"proportional": ProportionalChoice(), "logit": LogitChoice(nothing_score=1.0)}
+    choice: dict[str, WeighsScores] = {
+        "proportional": ProportionalChoice(),
+        "logit": LogitChoice(nothing_score=1.0),
+    }
     model = choice[arguments.get("choice", "proportional")]
     return TellsChoice(
         rlrec.make_users(ENV_ID, n_users, seed=3, **arguments), ScoredChoice(affinity, model)

@@ -72,15 +72,15 @@ class ThreeItems(TwoTastes):
 
     def scores(self, state: State, shown: Shown) -> Floats:
         items = np.arange(N_ITEMS)[None] if shown.items is None else shown.items
-        scores: Floats = (1.0 - items) * np.where(state["liked"], -1.0, 1.0)[:, None]
-        return scores
+        likes_first = np.where(state["liked"][:, None], -1.0, 1.0)
+        return np.asarray((1.0 - items) * likes_first, np.float64)
 
 
 def clicking_users() -> Problem:
     """Return users who look at every slot, half as often at the second, and never leave."""
     like = world(ThreeItems(), TimeBudget(), n_items=N_ITEMS, slate_size=N_SLOTS, max_steps=12)
     users = Users(
-        items=like.users.items,  # type: ignore[attr-defined]
+        items=like.users.items,
         taste=ThreeItems(),
         choice=PositionBasedChoice(LogisticAttraction(), decay=DECAY),
         response=Click(),
@@ -153,9 +153,7 @@ def test_users_who_take_several_are_shown_the_best_order_and_their_clicks_foreto
 
 def test_slates_of_ten_of_a_thousand_items_teach_where_users_look() -> None:
     users = rlrec.make_users("rlrec/TopicBoredom-v0", 64, seed=0, counts_observed=True)
-    config = SlateQConfig(
-        clicks="several", discount=0.8, value_scale=5.0, hidden=32, item_size=16, batch_size=64
-    )
+    config = SlateQConfig(clicks="several", discount=0.8, value_scale=5.0, hidden=32, item_size=16)
     agent = SlateQ(users, config, seed=0)
     others = users.simulator.with_users(200)
     log = InteractionLog.record(RandomPolicy(1000, 10), others, 20_000, seed=5)
