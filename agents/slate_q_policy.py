@@ -126,7 +126,8 @@ class SlateQPolicy(BasePolicy):
         values = self.values(batch.observations)
         shown, nothing = values.of_slates(batch.slates), self.null_value(values)
         if self.slots is not None:
-            return nothing + ((batch.responses > 0) * (shown - nothing[:, None])).sum(dim=1)
+            gains: Tensor = (batch.responses > 0) * (shown - nothing[:, None])
+            return nothing + gains.sum(dim=1)
         options = torch.cat([shown, nothing[:, None]], dim=1)
         return options.gather(1, batch.choices[:, None])[:, 0]
 

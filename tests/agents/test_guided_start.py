@@ -7,6 +7,7 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3 import SAC
 
+import rlrec
 from rlrec.agents import (
     GuidedStart,
     GuidedStartConfig,
