@@ -4,6 +4,7 @@ from rlrec.agents.decision_transformer import DecisionTransformer
 from rlrec.agents.decision_transformer_config import DecisionTransformerConfig
 from rlrec.agents.gems import GeMS
 from rlrec.agents.gems_config import GeMSConfig
+from rlrec.agents.guided_start import GuidedStart, GuidedStartConfig
 from rlrec.agents.known_choice import KnownChoice, ScoredChoice, TellsChoice, affinity
 from rlrec.agents.slate_a2c import SlateA2C
 from rlrec.agents.slate_a2c_config import SlateA2CConfig
@@ -32,6 +33,8 @@ __all__ = [
     "DecisionTransformerConfig",
     "GeMS",
     "GeMSConfig",
+    "GuidedStart",
+    "GuidedStartConfig",
     "KnownChoice",
     "MixturePolicy",
     "MyopicOracle",

@@ -15,6 +15,7 @@ from rlrec.agents.slate_q_config import SlateQConfig
 from rlrec.agents.slate_value import SEARCHES, Weights, blank_repeats, slate_value
 
 _LEAST_WEIGHT = 1e-12
+_SLOT_RATE = 10.0  # of the step size: K numbers that every click teaches, but that begin far off
 
 
 class SlateQPolicy(BasePolicy):
@@ -53,13 +54,13 @@ class SlateQPolicy(BasePolicy):
         if known_choice is None:
             # Where one item is taken, a shift of all scores cancels in the softmax.
             self.choice = scorer(has_base=takes_several)
-            choosing += self.choice.parameters()
-        if self.slots is not None:
-            choosing += self.slots.parameters()
+            choosing = list(self.choice.parameters())
+        looking = [] if self.slots is None else list(self.slots.parameters())
         groups: list[tuple[list[nn.Parameter], float]] = [
             (self.values.base_parameters(), 1.0),
             (self.values.comparing_parameters(), config.comparing_rate),
             (choosing, 1.0),
+            (looking, _SLOT_RATE),
         ]
         self.optimizer = torch.optim.Adam(
             [{"params": parameters, "share": share} for parameters, share in groups if parameters],
@@ -125,8 +126,8 @@ class SlateQPolicy(BasePolicy):
         values = self.values(batch.observations)
         shown, nothing = values.of_slates(batch.slates), self.null_value(values)
         if self.slots is not None:
-            gained: Tensor = (batch.responses > 0) * (shown - nothing[:, None])
-            return nothing + gained.sum(dim=1)
+            gains: Tensor = (batch.responses > 0) * (shown - nothing[:, None])
+            return nothing + gains.sum(dim=1)
         options = torch.cat([shown, nothing[:, None]], dim=1)
         return options.gather(1, batch.choices[:, None])[:, 0]
 

@@ -35,7 +35,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "published mistakes": {"compat": "recsim"},
 }
 TEST_SEED = 1_000_000
-SMALL = {"hidden": 16, "item_size": 4, "batch_size": 64, "learning_starts": 500}
+SMALL: dict[str, Any] = {"hidden": 16, "item_size": 4, "batch_size": 64, "learning_starts": 500}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -341,3 +341,28 @@ def test_a_log_of_single_rows_that_were_cut_off_is_refused() -> None:
             1.0,
             torch.device("cpu"),
         )
+
+
+def next_slates(batch: SlateBatch) -> dict[float, int]:
+    """Return the first item of the next slate by state; -1 where it is not known."""
+    states, slates = batch.observations["user"][:, 0].tolist(), batch.next_slates
+    assert (slates == slates[:, :1]).all()
+    return dict(zip(states, slates[:, 0].tolist(), strict=True))
+
+
+def test_the_next_slate_is_the_one_shown_where_the_steps_lead() -> None:
+    ends = (Ends(4, 0, by_time_limit=False), Ends(5, 1, by_time_limit=True))
+    batch = filled(8, 10, n_steps=2, ends=ends).sample_slates(MANY, np.random.default_rng(0))
+    following = next_slates(batch)
+    assert [following[t + 0.0] for t in range(8)] == [2, 3, 4, -1, -1, 7, -1, -1]
+    assert [following[t + 0.5] for t in range(8)] == [2, 3, 4, 5, -1, -1, -1, -1]
+
+
+def test_the_next_slate_is_found_where_the_ring_begins_anew() -> None:
+    batch = filled(12, 5, n_steps=1).sample_slates(MANY, np.random.default_rng(0))
+    assert next_slates(batch)[9.0] == 10 and next_slates(batch)[11.0] == -1
+
+
+def test_the_next_slate_of_a_log_is_that_of_the_row_it_leads_to() -> None:
+    following = next_slates(logged().sample(MANY, np.random.default_rng(0), 2))
+    assert following == {0.0: 2, 1.0: 3, 2.0: -1, 3.0: -1, 4.0: 6, 5.0: 6, 7.0: -1}
