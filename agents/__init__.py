@@ -1,4 +1,4 @@
-"""Agents that show slates: SlateQ, with the policies every study compares against."""
+"""Agents that show slates, with the policies every study compares against."""
 
 from rlrec.agents.decision_transformer import DecisionTransformer
 from rlrec.agents.decision_transformer_config import DecisionTransformerConfig
@@ -6,6 +6,8 @@ from rlrec.agents.gems import GeMS
 from rlrec.agents.gems_config import GeMSConfig
 from rlrec.agents.guided_start import GuidedStart, GuidedStartConfig
 from rlrec.agents.known_choice import KnownChoice, ScoredChoice, TellsChoice, affinity
+from rlrec.agents.lin_ucb import LinUCB
+from rlrec.agents.lin_ucb_config import LinUCBConfig
 from rlrec.agents.slate_a2c import SlateA2C
 from rlrec.agents.slate_a2c_config import SlateA2CConfig
 from rlrec.agents.slate_bc import SlateBC
@@ -20,6 +22,8 @@ from rlrec.agents.slate_ppo import SlatePPO
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
 from rlrec.agents.slate_q import SlateQ
 from rlrec.agents.slate_q_config import SlateQConfig
+from rlrec.agents.thompson_sampling import ThompsonSampling
+from rlrec.agents.thompson_sampling_config import ThompsonSamplingConfig
 from rlrec.agents.top_k_reinforce import TopKReinforce
 from rlrec.agents.top_k_reinforce_config import TopKReinforceConfig
 from rlrec.agents.wolpertinger_config import WolpertingerSACConfig, WolpertingerTD3Config
@@ -36,6 +40,8 @@ __all__ = [
     "GuidedStart",
     "GuidedStartConfig",
     "KnownChoice",
+    "LinUCB",
+    "LinUCBConfig",
     "MixturePolicy",
     "MyopicOracle",
     "PlanningReference",
@@ -57,6 +63,8 @@ __all__ = [
     "SlateQ",
     "SlateQConfig",
     "TellsChoice",
+    "ThompsonSampling",
+    "ThompsonSamplingConfig",
     "TopKReinforce",
     "TopKReinforceConfig",
     "WolpertingerSAC",

@@ -258,6 +258,12 @@ class LoggedTransitions:
             self._float(self._sums[drawn]),
         )
 
+    def rows(self, rows: Ints) -> tuple[TensorDict, Tensor, Tensor]:
+        """Return observations, slates (n, K) and responses (n, K) of given rows of the log."""
+        at = torch.from_numpy(rows)
+        seen = {key: array[at] for key, array in self._observations.items()}
+        return seen, self._slates[at], self._responses[at]
+
     def return_quantile(self, share: float) -> float:
         """Return the discounted return that a share of the rows does not reach."""
         rows = self._whole if self._whole.size else self._usable

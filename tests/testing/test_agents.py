@@ -10,6 +10,8 @@ from rlrec.agents import (
     DecisionTransformerConfig,
     GeMS,
     GeMSConfig,
+    LinUCB,
+    LinUCBConfig,
     SlateA2C,
     SlateA2CConfig,
     SlateBC,
@@ -24,6 +26,8 @@ from rlrec.agents import (
     SlatePPOConfig,
     SlateQ,
     SlateQConfig,
+    ThompsonSampling,
+    ThompsonSamplingConfig,
     TopKReinforce,
     TopKReinforceConfig,
     WolpertingerSAC,
@@ -47,6 +51,12 @@ MAKERS: dict[str, AgentMaker] = {
     "SlateQ": lambda users, seed: SlateQ(users, SlateQConfig(**OFF_POLICY), seed=seed),
     "SlatePPO": lambda users, seed: SlatePPO(
         users, SlatePPOConfig(**SMALL, n_transitions=256), seed=seed
+    ),
+    "LinUCB": lambda users, seed: LinUCB(
+        users, LinUCBConfig(item_size=4, exploration=0.1), seed=seed
+    ),
+    "ThompsonSampling": lambda users, seed: ThompsonSampling(
+        users, ThompsonSamplingConfig(item_size=4, n_draws=16), seed=seed
     ),
     "SlateA2C": lambda users, seed: SlateA2C(
         users, SlateA2CConfig(**SMALL, n_transitions=256), seed=seed
