@@ -86,48 +86,6 @@ def run(
 
 
 @app.command()
-def bench(
-    tasks: Annotated[
-        list[str] | None, typer.Option("--task", help="By name; repeatable. By default all.")
-    ] = None,
-    entrants: Annotated[
-        list[str] | None, typer.Option("--entrant", help="By name; repeatable. By default all.")
-    ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds of training.")] = 1,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes at a time.")] = 1,
-    results: Annotated[
-        Path, typer.Option(metavar="DIR", help="Results; cells that are there are kept.")
-    ] = Path("runs/bench"),
-    is_small: Annotated[
-        bool, typer.Option("--small", help="Tiny worlds and budgets, to see that it works.")
-    ] = False,
-    report_only: Annotated[
-        bool, typer.Option("--report-only", help="Write the report of the results that are there.")
-    ] = False,
-    listing: Annotated[bool, typer.Option("--list", help="List tasks and entrants.")] = False,
-) -> None:
-    """Train and judge agents and baselines on the same tasks; go on where it was stopped."""
-    with one_line_errors():
-        from rlrec.workflow.bench.whole_bench import describe, open_bench
-
-        if listing:
-            print(describe())
-            return
-        opened = open_bench(tasks, entrants, seeds, results, is_small)
-    with (
-        one_line_errors("Go on with the same command: finished cells are kept"),
-        reporter() as told,
-    ):
-        failed = [] if report_only else opened.run(jobs, told)
-        tables = opened.report()
-    for title, columns, rows in tables:
-        print_table(title, columns, rows)
-    print(f"Report: {results / 'report.html'}")
-    if failed:
-        raise typer.Exit(1)
-
-
-@app.command()
 def envs() -> None:
     """List what can be simulated, with the returns of well-known policies."""
     with one_line_errors():

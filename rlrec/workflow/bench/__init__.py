@@ -1,1 +1,0 @@
-"""`rlrec bench`: agents and baselines on the same tasks, over seeds, in one table."""
