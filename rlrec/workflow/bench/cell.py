@@ -105,7 +105,7 @@ def _trained(cell: Cell) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         done = train(cell.entry, cell.task, cell.seed, tuned, Path(folder) / "best")
     best = done.best.serves == "best"
-    values = {
+    values: dict[str, Any] = {
         world: _estimate(judged(done.agent, cell.task, world, best))
         for world in worlds_of(cell.task)
     }
@@ -129,15 +129,16 @@ def _trained(cell: Cell) -> dict[str, Any]:
 def _untrained(cell: Cell) -> dict[str, Any]:
     """Return what a policy that is no agent earns; of the scale also on validation users."""
     from rlrec.workflow.bench.untrained import untrained
-    from rlrec.workflow.bench.worlds import judged, worlds_of
+    from rlrec.workflow.bench.worlds import World, judged, worlds_of
 
     policy = untrained(cell.entry, cell.task, cell.seed)
     needs_log = cell.entry.kind == "baseline"
+    worlds: tuple[World, ...] = (*worlds_of(cell.task), "validation")
+    values: dict[str, Any] = {
+        world: _estimate(judged(policy(world), cell.task, world)) for world in worlds
+    }
     return {
-        **{
-            world: _estimate(judged(policy(world), cell.task, world))
-            for world in (*worlds_of(cell.task), "validation")
-        },
+        **values,
         "interactions": 0,
         "updates": 0,
         "log_steps": cell.task.budget.log_steps if needs_log else 0,

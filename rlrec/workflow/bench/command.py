@@ -8,11 +8,17 @@ from typing import NamedTuple
 from rlrec.errors import ConfigError
 from rlrec.workflow.bench.cell import Cell
 from rlrec.workflow.bench.grid import Outcome, Told, cells_of, run_grid
+from rlrec.workflow.bench.markdown import markdown
 from rlrec.workflow.bench.menu import chosen_entries
-from rlrec.workflow.bench.results import BenchResults, read_results
+from rlrec.workflow.bench.page import page
+from rlrec.workflow.bench.results import read_results
+from rlrec.workflow.bench.tables import Table, all_tables
 from rlrec.workflow.bench.tasks import MOST_SEEDS, Size, Task, chosen_tasks, sized, with_model
 from rlrec.workflow.bench.tunings import read_tunings
+from rlrec.workflow.run_folder import write_file
 
+LISTED = ("task", "users", "log, slates", "interactions", "policies", "cells")
+"""Columns of `listed`."""
 SMALL_AGENTS = ("myopic", "logger", "ALS", "ALS-capped", "SlateQ", "SlatePPO")
 
 
@@ -41,13 +47,19 @@ class BenchOrder:
                 raise ConfigError(f"{name} must lie in 1..{most}, got {value!r}")
 
 
+class Pages(NamedTuple):
+    """The report, twice."""
+
+    markdown: Path
+    html: Path
+
+
 class Finished(NamedTuple):
     """What came of an order."""
 
     outcome: Outcome
-    results: BenchResults
-    pages: tuple[Path, Path]
-    """Markdown and HTML."""
+    tables: list[Table]
+    pages: Pages
 
 
 def cells(order: BenchOrder) -> list[Cell]:
@@ -78,21 +90,23 @@ def run_bench(order: BenchOrder, told: Told, command: str = "rlrec bench") -> Fi
     folder = order.results
     folder.mkdir(parents=True, exist_ok=True)
     outcome = run_grid(wanted, folder, order.jobs, told)
+    return _reported(folder, wanted, outcome, command)
+
+
+def report_again(order: BenchOrder, command: str = "rlrec bench --report-only") -> Finished:
+    """Write the report of what there is in the folder of results; nothing is run."""
+    return _reported(order.results, [], Outcome(0, 0, {}), command)
+
+
+def _reported(folder: Path, wanted: Sequence[Cell], outcome: Outcome, command: str) -> Finished:
+    """Write `results.md` and `report.html`, without the cells that are of other settings now."""
     stale = [cell.path(folder) for cell in wanted if not cell.is_done(folder)]
     results = read_results(folder, stale)
-    return Finished(outcome, results, write_pages(results, folder, command))
-
-
-def write_pages(results: BenchResults, folder: Path, command: str) -> tuple[Path, Path]:
-    """Write `results.md` and `report.html` and return their paths."""
-    from rlrec.workflow.bench.markdown import markdown
-    from rlrec.workflow.bench.page import page
-    from rlrec.workflow.run_folder import write_file
-
-    paths = folder / "results.md", folder / "report.html"
-    write_file(paths[0], markdown(results, command))
-    write_file(paths[1], page(results, command))
-    return paths
+    tables = all_tables(results)
+    pages = Pages(folder / "results.md", folder / "report.html")
+    write_file(pages.markdown, markdown(results, tables, command))
+    write_file(pages.html, page(results, tables, command))
+    return Finished(outcome, tables, pages)
 
 
 def listed(order: BenchOrder) -> list[list[str]]:

@@ -99,9 +99,7 @@ def _with_a_scale(cells: Sequence[Cell], results: Path) -> tuple[list[Cell], dic
     return [cell for cell in cells if ends[cell.task.name]], {cell.name: words for cell in lost}
 
 
-def _finished(
-    cells: Sequence[Cell], results: Path, jobs: int
-) -> Iterator[tuple[Cell, str | None]]:
+def _finished(cells: Sequence[Cell], results: Path, jobs: int) -> Iterator[tuple[Cell, str | None]]:
     """Yield each cell as it ends, with what went wrong."""
     left = {cell.name: cell for cell in cells}
     if not left:
@@ -127,7 +125,7 @@ def _alone(cell: Cell, results: Path) -> str | None:
 @contextmanager
 def _processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool; at an error, such as Ctrl-C, what has not begun does not begin."""
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _prepare)
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
     try:
         yield pool
     except BaseException:
@@ -148,16 +146,11 @@ def _error_of(future: "Future[None]") -> str | None:
     return words if isinstance(error, RlrecError) else f"{type(error).__name__}: {words}"
 
 
-def _prepare() -> None:
-    """Make a process compute with one thread, so that sums do not depend on the machine."""
-    import torch
-
-    torch.set_num_threads(1)
-
-
 @contextmanager
 def _single_threads() -> Iterator[None]:
-    """Let processes started meanwhile use one thread each in matrix products."""
+    """Let processes started meanwhile use one thread each, torch too: sums then do not depend on
+    the number of cores.
+    """
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:

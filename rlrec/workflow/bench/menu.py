@@ -112,7 +112,7 @@ def agent_entries(
         )
 
 
-_PPO_BY_TASK = {
+_PPO_BY_TASK: dict[str, dict[str, Any]] = {
     "boredom": {"credit": "own", "learning_rate": 3e-3, "n_epochs": 8, "n_transitions": 16_384},
     "drift": {"credit": "own"},
 }
@@ -144,7 +144,7 @@ def chosen_entries(names: Iterable[str]) -> list[Entry]:
     builders = {entry.builder for entry in _AGENTS}
     for name in sorted(wanted):
         if name not in MENU and name not in builders:
-            raise ConfigError(f"no agent is called {name!r}.{nearest_hint(name, MENU)}")
+            raise ConfigError(f"no agent is called {name!r}.{nearest_hint(name, {*MENU, *builders})}")
     scale = {FLOOR, REFERENCE}
     return [
         entry

@@ -1,6 +1,7 @@
 """What the finished cells say, over seeds and tasks."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,12 @@ import numpy as np
 
 from rlrec.arrays import Floats
 from rlrec.errors import RunFolderError
-from rlrec.evaluation import Estimate, stratified_bootstrap_interval
+from rlrec.evaluation import Estimate, mean_interval, stratified_bootstrap_interval
 from rlrec.workflow.bench.cell import FORMAT, VERSION
 from rlrec.workflow.bench.menu import FLOOR, LOGGER, MENU, MYOPIC, REFERENCE
 from rlrec.workflow.bench.tasks import TASKS
+
+_LOG = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 """The file of a cell."""
@@ -119,11 +122,25 @@ def read_results(folder: Path, stale: Sequence[Path] = ()) -> BenchResults:
     Raises:
         RunFolderError: There are none, or one is damaged.
     """
-    rows = [row for path in sorted(folder.glob("*/*/*.json")) if path not in stale
-            for row in _read(path)]
+    rows = [
+        row
+        for path in sorted(folder.glob("*/*/*.json"))
+        if path not in stale
+        for row in _read(path)
+    ]
+    rows = _of_one_budget(rows)
     if not rows:
         raise RunFolderError(f"{folder} holds no results of rlrec bench")
     return BenchResults(rows)
+
+
+def _of_one_budget(rows: Sequence[Row]) -> list[Row]:
+    """Leave out cells of another size or budget than the reference of their task."""
+    cards = {row["task"]: row["task_card"] for row in rows if row["agent"] == REFERENCE}
+    kept = [row for row in rows if row["task_card"] == cards.get(row["task"])]
+    if len(kept) < len(rows):
+        _LOG.warning("%d cells are of another budget: left out", len(rows) - len(kept))
+    return kept
 
 
 def curves(results: BenchResults, task: str) -> list[Curve]:
@@ -183,7 +200,9 @@ def _scratch_goal(results: BenchResults, task: str, agent: str) -> float:
 
 
 def seeds_interval(values: Floats) -> Estimate:
-    """Return the interquartile mean over seeds with its bootstrap interval."""
+    """Return the interquartile mean over seeds with its bootstrap interval; none for one seed."""
+    if len(values) == 1:
+        return mean_interval(values)
     return stratified_bootstrap_interval(values[:, None], n_resamples=1_000)
 
 

@@ -150,7 +150,10 @@ TASKS: dict[str, Task] = {
             logger="als",
             settings={"discount": 0.98, "value_scale": 10.0},
         ),
-        *map(_log_to_live, ("random", "popular", "mixed", "expert")),
+        _log_to_live("random"),
+        _log_to_live("popular"),
+        _log_to_live("mixed"),
+        _log_to_live("expert"),
     )
 }
 
@@ -186,6 +189,7 @@ _SMALL_SETTINGS = {
     "n_transitions": 256,
     "learning_starts": 128,
 }
+_TINY_SETTINGS = {**_SMALL_SETTINGS, "n_transitions": 128, "hidden": 16}
 _SMALL_ARGUMENTS: dict[str, dict[str, Any]] = {
     "interest": {"initial_budget": 80.0},
     "satisfaction": {"n_steps": 20},
@@ -204,7 +208,8 @@ def sized(task: Task, size: Size) -> Task:
         return task
     budget = _SMALL_BUDGET if size == "small" else _TINY_BUDGET
     cut = _SMALL_ARGUMENTS.get(task.family, {})
-    return replace(task, arguments={**task.arguments, **cut}, budget=budget, cut=_SMALL_SETTINGS)
+    settings = _SMALL_SETTINGS if size == "small" else _TINY_SETTINGS
+    return replace(task, arguments={**task.arguments, **cut}, budget=budget, cut=settings)
 
 
 def with_model(task: Task, model: str) -> Task:

@@ -1,5 +1,4 @@
-"""ALS that lets a topic rest before its users tire of it: a rule without training to compare with.
-"""
+"""ALS that lets a topic rest before its users tire of it: a rule to compare with."""
 
 import numpy as np
 

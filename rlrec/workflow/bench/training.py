@@ -2,11 +2,11 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
@@ -72,9 +72,7 @@ class Trained(NamedTuple):
     clock: Clock
 
 
-def train(
-    entry: Entry, task: Task, seed: int, tuned: Mapping[str, Any], scratch: Path
-) -> Trained:
+def train(entry: Entry, task: Task, seed: int, tuned: Mapping[str, Any], scratch: Path) -> Trained:
     """Train an agent and return it as validation users liked it best.
 
     Args:
