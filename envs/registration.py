@@ -19,7 +19,7 @@ from rlrec.envs.presets.drifting_tastes import CHOICES as DRIFTING_CHOICES
 from rlrec.envs.presets.drifting_tastes import ENV_ID as DRIFTING_TASTES
 from rlrec.envs.presets.drifting_tastes import drifting_tastes
 from rlrec.envs.presets.fitted_users import ENV_ID as FITTED_USERS
-from rlrec.envs.presets.fitted_users import fitted_users
+from rlrec.envs.presets.fitted_users import FITTED_CHOICES, fitted_users
 from rlrec.envs.presets.interest_evolution import CASCADE_FORMS, interest_evolution
 from rlrec.envs.presets.interest_evolution import CHOICES as EVOLUTION_CHOICES
 from rlrec.envs.presets.interest_evolution import ENV_ID as INTEREST_EVOLUTION
@@ -203,7 +203,7 @@ _BUILT_IN = (
         title="users learned from ratings: choices teach what attracts, ratings what satisfies",
         floor="174 (made-up ratings)",
         reference="566 (made-up ratings)",
-        choices={"population": POPULATIONS},
+        choices={"population": POPULATIONS, "choice": FITTED_CHOICES},
     ),
     EnvironmentEntry(
         env_id=COMPOSED_USERS,

@@ -7,9 +7,10 @@ from typing import Any
 from rlrec.arrays import Ints
 from rlrec.data.history import HistoryShape
 from rlrec.envs.arguments import check_flag, check_name, check_number
-from rlrec.envs.blocks.choice import LogitChoice
+from rlrec.envs.blocks.choice import ChoiceModel, LogitChoice
 from rlrec.envs.blocks.leaving import TimeBudget
 from rlrec.envs.blocks.response import WatchTime
+from rlrec.envs.blocks.scanning import CascadeChoice, LogisticAttraction
 from rlrec.envs.blocks.taste import InterestDrift
 from rlrec.envs.fitting.blocks import FittedTaste, RatedQuality
 from rlrec.envs.fitting.fit import fit_users
@@ -22,6 +23,7 @@ from rlrec.envs.users import Users
 from rlrec.errors import ConfigError, ModelFileError
 
 ENV_ID = "rlrec/FittedUsers-v0"
+FITTED_CHOICES = ("logit", "cascade")
 _IN_MEMORY = "in memory: "
 
 
@@ -37,6 +39,7 @@ def fitted_users(
     max_steps: int | None = None,
     drift_weight: float = 1.0,
     initial_budget: float = 200.0,
+    choice: str = "logit",
 ) -> UserSimulator:
     """Return users and items learned from a log of ratings (`fit_users`).
 
@@ -76,6 +79,9 @@ def fitted_users(
         max_steps: Limit of an episode; None for none.
         drift_weight: Logit of an interest of 1; 0 keeps tastes as they are.
         initial_budget: Minutes a visit begins with.
+        choice: "logit": as above, what the model was fitted with. "cascade": another world to test
+            in, where from the top each item is taken with probability 1 / (1 + exp(score of
+            nothing - score)) unless one above was.
 
     Version history:
         v0: Ours; dynamics of time and interests as Ie et al., 2019, "RecSim".
@@ -83,6 +89,7 @@ def fitted_users(
     fitted = _model_of(model)
     check_number("drift_weight", drift_weight, 0.0)
     check_number("initial_budget", initial_budget, 0.0, above=True)
+    check_name("choice", choice, FITTED_CHOICES)
     check_flag("tastes_observed", tastes_observed)
     budget = TimeBudget(initial=initial_budget, bonus_when_cut_short=False)
     catalogue = fitted.catalogue
@@ -105,11 +112,12 @@ def fitted_users(
             "max_steps": max_steps,
             "drift_weight": drift_weight,
             "initial_budget": initial_budget,
+            "choice": choice,
         },
         users=Users(
             items=CatalogueItems(catalogue, RatedQuality(fitted.quality)),
             taste=taste,
-            choice=LogitChoice(fitted.nothing_score),
+            choice=_choice(choice, fitted.nothing_score),
             response=WatchTime(budget),
             slate_size=slate_size,
             leaving=budget,
@@ -127,7 +135,7 @@ def fitted_users(
         card=(
             *_source(model),
             *fitted.card(),
-            *_assumptions(population, drift_weight, budget, max_steps),
+            *_assumptions(population, drift_weight, budget, max_steps, choice),
         ),
         plan=PlanningReference.fit,
     )
@@ -187,8 +195,14 @@ def _source(model: str | Path | FittedUsersModel | None) -> tuple[Assumption, ..
     return (Assumption("ratings", "made up", "assumed", note),)
 
 
+def _choice(name: str, nothing_score: float) -> ChoiceModel:
+    if name == "logit":
+        return LogitChoice(nothing_score)
+    return CascadeChoice(LogisticAttraction(offset=nothing_score))
+
+
 def _assumptions(
-    population: str, drift_weight: float, budget: TimeBudget, max_steps: int | None
+    population: str, drift_weight: float, budget: TimeBudget, max_steps: int | None, choice: str
 ) -> tuple[Assumption, ...]:
     def line(name: str, value: Any, note: str) -> Assumption:
         return Assumption(name, str(value), "assumed", note)
@@ -200,7 +214,9 @@ def _assumptions(
     )
     return (
         line("visits", f"each by a person of the population {population!r}", "equally likely"),
-        line("choice", "logit: at most one item of a slate", "position plays no part"),
+        line("choice", "logit: at most one item of a slate", "position plays no part")
+        if choice == "logit"
+        else line("choice", "cascade: at most one item of a slate", "the top is looked at first"),
         line("items taken before", "attract and satisfy as at first", "a log of ratings is silent"),
         line("drift weight", f"{drift_weight:g}", "logit of an interest of 1"),
         line("interest drift", "0.3 (1 - |x|)(1 - x), up with probability (x + 1) / 2", as_there),

@@ -20,6 +20,8 @@ from rlrec.evaluation.statistics import (
     interquartile_mean,
     mean_interval,
     paired_difference,
+    performance_profile,
+    probability_interval,
     probability_of_improvement,
     stratified_bootstrap_interval,
 )
@@ -38,6 +40,8 @@ __all__ = [
     "interquartile_mean",
     "mean_interval",
     "paired_difference",
+    "performance_profile",
+    "probability_interval",
     "probability_of_improvement",
     "rank_items",
     "ranking_metrics",

@@ -81,11 +81,17 @@ def interquartile_mean(scores: ArrayLike) -> float:
     Args:
         scores: Shape (n_seeds, n_tasks) or any other, not empty.
     """
-    pooled = np.sort(np.asarray(scores, dtype=np.float64), axis=None)
+    pooled = np.asarray(scores, dtype=np.float64).reshape(1, -1)
     if pooled.size == 0:
         raise DataError("an interquartile mean needs at least one score, got none")
-    cut = pooled.size // 4
-    return float(pooled[cut : pooled.size - cut].mean())
+    return float(_interquartile_means(pooled)[0])
+
+
+def _interquartile_means(rows: Floats) -> Floats:
+    """Return the interquartile mean of each row (m, n)."""
+    n = rows.shape[1]
+    means: Floats = np.sort(rows, axis=1)[:, n // 4 : n - n // 4].mean(axis=1)
+    return means
 
 
 def stratified_bootstrap_interval(
@@ -112,14 +118,15 @@ def stratified_bootstrap_interval(
     if n_resamples < 1:
         raise ConfigError(f"n_resamples must be 1 or more, got {n_resamples!r}")
     rng = np.random.default_rng(0) if rng is None else rng
-    n_seeds = len(matrix)
-    resampled = np.empty(n_resamples)
-    for i in range(n_resamples):
-        seeds = rng.integers(n_seeds, size=matrix.shape)
-        resampled[i] = statistic(np.take_along_axis(matrix, seeds, axis=0))
+    if statistic is interquartile_mean:  # all at once: tables hold hundreds of them
+        seeds = rng.integers(len(matrix), size=(n_resamples, *matrix.shape))
+        parts = np.take_along_axis(matrix[None], seeds, axis=1)
+        resampled = _interquartile_means(parts.reshape(n_resamples, -1))
+    else:
+        resampled = np.array([statistic(_resampled(matrix, rng)) for _ in range(n_resamples)])
     low, high = np.quantile(resampled, [0.5 - confidence / 2, 0.5 + confidence / 2])
     error = float(resampled.std(ddof=1)) if n_resamples > 1 else math.nan
-    return Estimate(float(statistic(matrix)), float(low), float(high), error, n_seeds)
+    return Estimate(float(statistic(matrix)), float(low), float(high), error, len(matrix))
 
 
 def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
@@ -139,6 +146,62 @@ def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
         )
     pairs = first[:, None, :] - second[None, :, :]  # (n_seeds, n_other_seeds, n_tasks)
     return float(((pairs > 0) + 0.5 * (pairs == 0)).mean())
+
+
+def probability_interval(
+    a: ArrayLike,
+    b: ArrayLike,
+    n_resamples: int = 2_000,
+    rng: np.random.Generator | None = None,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Return `probability_of_improvement` with its stratified percentile bootstrap interval.
+
+    Each resample draws, for every task on its own, the seeds of `a` and those of `b`.
+
+    Args:
+        a: Shape (n_seeds, n_tasks); (n_seeds,) is one task.
+        b: Shape (n_other_seeds, n_tasks).
+        n_resamples: 1 or more.
+        rng: Source of the resamples; by default one with seed 0, so that a table repeats.
+        confidence: In (0, 1).
+    """
+    _check_confidence(confidence)
+    first, second = _seeds_by_tasks(a), _seeds_by_tasks(b)
+    value = probability_of_improvement(first, second)
+    if n_resamples < 1:
+        raise ConfigError(f"n_resamples must be 1 or more, got {n_resamples!r}")
+    rng = np.random.default_rng(0) if rng is None else rng
+    resampled = [
+        probability_of_improvement(_resampled(first, rng), _resampled(second, rng))
+        for _ in range(n_resamples)
+    ]
+    low, high = np.quantile(resampled, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    error = float(np.std(resampled, ddof=1)) if n_resamples > 1 else math.nan
+    return Estimate(value, float(low), float(high), error, min(len(first), len(second)))
+
+
+def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Floats:
+    """Return the share of runs that score above each threshold, averaged over tasks.
+
+    Args:
+        scores: Shape (n_seeds, n_tasks); (n_seeds,) is one task.
+        thresholds: Shape (n,).
+
+    Returns:
+        Shape (n,), each in 0..1; falls as thresholds rise.
+    """
+    matrix, levels = _seeds_by_tasks(scores), np.asarray(thresholds, dtype=np.float64)
+    if levels.ndim != 1:
+        raise DataError(f"thresholds need shape (n,), got {levels.shape}")
+    shares: Floats = (matrix[:, :, None] > levels).mean(axis=(0, 1))
+    return shares
+
+
+def _resampled(matrix: Floats, rng: np.random.Generator) -> Floats:
+    """Return as many seeds of each task, drawn with replacement."""
+    seeds = rng.integers(len(matrix), size=matrix.shape)
+    return np.take_along_axis(matrix, seeds, axis=0)
 
 
 def _seeds_by_tasks(scores: ArrayLike) -> Floats:

@@ -1,12 +1,13 @@
 """The command line. Heavy parts are imported inside the commands, so that help is quick."""
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rlrec.workflow.console import one_line_errors, print_table, reporter
+from rlrec.workflow.console import FAILED, one_line_errors, print_table, reporter
 
 app = typer.Typer(
     add_completion=False,
@@ -269,6 +270,101 @@ def ope(
 
 
 @app.command()
+def bench(
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME,...", help="Of these tasks only; repeatable."),
+    ] = None,
+    agents: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME,...", help="Of these agents or baselines only; repeatable."),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds of each; 5, small: 1.")] = None,
+    jobs: Annotated[int, typer.Option(help="Processes at the same time.")] = 1,
+    results: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where finished cells are; runs/bench, small: -small."),
+    ] = None,
+    small: Annotated[
+        bool, typer.Option("--small", help="Small worlds, a few agents; figures mean nothing.")
+    ] = False,
+    ratings: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Ratings for log-to-live, as MovieLens.")
+    ] = None,
+    tuned: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Of rlrec tune; repeatable.")
+    ] = None,
+    list_only: Annotated[bool, typer.Option("--list", help="Show the grid, run nothing.")] = False,
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Write the report of what there is.")
+    ] = False,
+) -> None:
+    """Run agents on the benchmark's tasks, or go on with it, and write one table of all."""
+    with one_line_errors("Call it again to go on."), reporter() as told:
+        from rlrec.workflow.bench import command as benchmark
+
+        order = benchmark.BenchOrder(
+            results=results or Path("runs/bench-small" if small else "runs/bench"),
+            tasks=_names(tasks),
+            agents=_names(agents),
+            n_seeds=seeds or (1 if small else 5),
+            jobs=jobs,
+            size="small" if small else "full",
+            ratings=ratings,
+            tuned=tuple(tuned or ()),
+        )
+        if list_only:
+            print_table("Tasks", list(benchmark.LISTED), benchmark.listed(order))
+            return
+        words = shlex.join(["rlrec", *sys.argv[1:]])
+        if report_only:
+            finished = benchmark.report_again(order, words)
+        else:
+            finished = benchmark.run_bench(order, told.say, words)
+    for table in finished.tables:
+        if table.key != "improvement":  # too wide for most terminals
+            print_table(table.title, table.columns, table.rows)
+    print(f"Report: {finished.pages.html}")
+    for name, problem in finished.outcome.failures.items():
+        print(f"rlrec: {name} failed: {problem}", file=sys.stderr)
+    if finished.outcome.failures:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def tune(
+    config: Annotated[Path, typer.Argument(help="YAML file: agent, task, space, budget.")],
+    overrides: Overrides = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="For rlrec bench --tuned; by default beside CONFIG."),
+    ] = None,
+) -> None:
+    """Search for settings of an agent on a task, judged by validation users alone."""
+    with one_line_errors("Nothing was written."), reporter() as told:
+        from rlrec.workflow.bench.tuning import load_tuning, tune_agent
+        from rlrec.workflow.bench.tunings import write_tuning
+        from rlrec.workflow.run_folder import check_writable
+
+        wanted = load_tuning(config, overrides or [])
+        path = out or config.with_suffix(".tuned.json")
+        check_writable(path)
+        found = tune_agent(wanted, told)
+        write_tuning(path, found)
+    for name, value in found["settings"].items():
+        print(f"{name}: {value}")
+    print(
+        f"Validation return {found['validation']:.2f}, default settings "
+        f"{found['default_validation']:.2f}."
+    )
+    print(
+        f"Tuning budget: {found['n_trials']} trials, {found['interactions']:,} interactions, "
+        f"{found['updates']:,} updates, {found['cpu_seconds']:.0f} CPU seconds."
+    )
+    print(f"For rlrec bench --tuned: {path}")
+
+
+@app.command()
 def report(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.")],
 ) -> None:
@@ -278,6 +374,11 @@ def report(
         from rlrec.workflow.run_folder import RunFolder
 
         print(f"Report: {write_report(RunFolder.open(path))}")
+
+
+def _names(words: list[str] | None) -> tuple[str, ...]:
+    """Return names given one by one or with commas between them."""
+    return tuple(name.strip() for word in words or () for name in word.split(",") if name.strip())
 
 
 def _parse_arguments(words: list[str] | None) -> dict[str, object]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,7 @@ from rlrec.errors import ConfigError, nearest_hint
 from rlrec.workflow.config import RunConfig
 
 KeyPath = tuple[str | int, ...]
+Config = TypeVar("Config", bound=BaseModel)
 Places = dict[KeyPath, str]
 """Where each key of a configuration was written, in words."""
 
@@ -34,7 +35,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         FileNotFoundError: There is no such file.
     """
     values, places = read_yaml(path)
-    return check_config(*apply_overrides(values, places, overrides), source=str(path))
+    return check_config(*apply_overrides(values, places, overrides), str(path), RunConfig)
 
 
 def read_yaml(path: str | Path) -> tuple[dict[str, Any], Places]:
@@ -86,12 +87,19 @@ def parse_assignments(words: Sequence[str], option: str) -> dict[str, Any]:
     return {".".join(map(str, keys)): value for keys, value in parsed}
 
 
-def check_config(values: dict[str, Any], places: Places, source: str) -> RunConfig:
-    """Return `values` as a configuration, or raise ConfigError for the first broken rule."""
+def check_config(values: dict[str, Any], places: Places, source: str, kind: type[Config]) -> Config:
+    """Return `values` as a configuration, or raise ConfigError for the first broken rule.
+
+    Args:
+        values: As read.
+        places: Where each was written.
+        source: The file.
+        kind: What they must be.
+    """
     try:
-        return RunConfig.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        problems = [_describe(detail, places, source) for detail in error.errors()]
+        problems = [_describe(detail, places, source, kind) for detail in error.errors()]
         rest = f" (and {len(problems) - 1} more to mend)" if len(problems) > 1 else ""
         raise ConfigError(problems[0] + rest) from None
 
@@ -237,7 +245,7 @@ def _set(values: dict[str, Any], keys: KeyPath, value: Any, override: str) -> No
             target = target[key]
 
 
-def _describe(detail: ErrorDetails, places: Places, source: str) -> str:
+def _describe(detail: ErrorDetails, places: Places, source: str, kind: type[BaseModel]) -> str:
     keys = tuple(detail["loc"])
     at = next((places[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in places), None)
     if at is None:  # a rule about several keys, or a missing one: an override may have broken it
@@ -246,7 +254,7 @@ def _describe(detail: ErrorDetails, places: Places, source: str) -> str:
     name = ".".join(map(str, keys))
     if detail["type"] == "extra_forbidden":
         parent = ".".join(map(str, keys[:-1])) or "a configuration"
-        hint = nearest_hint(str(keys[-1]), _known_keys(keys[:-1]))
+        hint = nearest_hint(str(keys[-1]), _known_keys(keys[:-1], kind))
         return f"{at}: {parent} has no key {str(keys[-1])!r}.{hint}"
     if detail["type"] == "missing":
         return f"{at}: the key {name!r} is missing"
@@ -261,9 +269,9 @@ def _shortened(value: Any) -> str:
     return words if len(words) <= 60 else words[:57] + "..."
 
 
-def _known_keys(keys: KeyPath) -> Iterable[str]:
+def _known_keys(keys: KeyPath, kind: type[BaseModel]) -> Iterable[str]:
     """Return the fields of the section at `keys`."""
-    section: type[BaseModel] | None = RunConfig
+    section: type[BaseModel] | None = kind
     for key in keys:
         if isinstance(key, str) and section is not None and key in section.model_fields:
             section = _section_in(section.model_fields[key].annotation)

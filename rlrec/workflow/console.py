@@ -11,7 +11,7 @@ from rich.table import Table
 from rlrec.errors import RlrecError
 from rlrec.workflow.progress import Bars, PlainLines, Reporter
 
-BAD_INPUT, INTERRUPTED = 2, 130
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 """Exit codes."""
 
 

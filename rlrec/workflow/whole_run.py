@@ -8,6 +8,7 @@ import torch
 
 from rlrec.errors import ConfigError
 from rlrec.workflow.component_checks import check_components
+from rlrec.workflow.config import RunConfig
 from rlrec.workflow.config_file import (
     apply_overrides,
     check_config,
@@ -63,7 +64,7 @@ def open_run(
     folder = RunFolder.open(path)
     if overrides:
         stored = parse_yaml(dump_config(folder.config), str(path / "config.yaml"))
-        wanted = check_config(*apply_overrides(*stored, overrides), source="--set")
+        wanted = check_config(*apply_overrides(*stored, overrides), "--set", RunConfig)
         return RunFolder.open(path, wanted)
     return folder
 

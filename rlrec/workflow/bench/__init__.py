@@ -1,0 +1,1 @@
+"""The benchmark: six tasks, every agent, several seeds, one table that anyone can recompute."""
