@@ -15,9 +15,10 @@ from rlrec.slates import SlateDraw
 class TopicCapped:
     """Shows what a baseline ranks highest, without going over a number of items a topic.
 
-    A topic has room for `most` items less what of it was responded to lately: what `context` counts
-    by topic where users are observed so (as in `rlrec/TopicBoredom-v0` with `counts_observed`),
-    else the newest `window` items of the history. Each item shown takes one place. Where no topic
+    A topic has room for `most` items less what of it was responded to lately: `unit` times what
+    `context` holds by topic where users are observed so (`rlrec/TopicBoredom-v0` with
+    `counts_observed` tells counted clicks as a share of the 5 that bore: `unit=5`), else the newest
+    `window` items of the history. Each item shown takes one place. Where no topic
     has room left, all have.
 
     The rule needs no training and no truth, and is hard to beat where topics bore: an agent that
@@ -29,16 +30,25 @@ class TopicCapped:
         catalogue: The items.
         most: Places of a topic.
         window: Items of the history that count.
+        unit: How many responses an entry of 1 in `context` stands for, 0 or more; 0 to hold only
+            the slate itself to the cap.
 
     Stability: experimental.
     """
 
     def __init__(
-        self, baseline: Recommender, catalogue: Catalogue, most: int = 4, window: int = 10
+        self,
+        baseline: Recommender,
+        catalogue: Catalogue,
+        most: int = 4,
+        window: int = 10,
+        unit: float = 1.0,
     ) -> None:
         if most < 1 or window < 1:
             raise ConfigError(f"most and window must be 1 or more, got {most} and {window}")
-        self.baseline, self.most, self.window = baseline, most, window
+        if not 0 <= unit < np.inf:
+            raise ConfigError(f"unit must be 0 or more, got {unit!r}")
+        self.baseline, self.most, self.window, self.unit = baseline, most, window, unit
         self.topics: Ints = catalogue.topics
         self.n_topics = len(catalogue.topic_names)
 
@@ -91,7 +101,8 @@ class TopicCapped:
             counts = np.zeros((n_users_of(observations), self.n_topics))
             users, places = np.nonzero(newest)
             np.add.at(counts, (users, self.topics[newest[users, places] - 1]), 1.0)
-        return self.most - np.asarray(counts, np.float64)
+            return self.most - counts
+        return self.most - self.unit * np.asarray(counts, np.float64)
 
 
 class _Walk:

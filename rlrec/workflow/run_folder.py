@@ -111,7 +111,8 @@ class RunFolder:
         path = Path(path)
         card = _read_card(path)
         try:
-            stored = check_config(*read_yaml(path / "config.yaml"), str(path / "config.yaml"), RunConfig)
+            file = path / "config.yaml"
+            stored = check_config(*read_yaml(file), str(file), RunConfig)
         except (OSError, ValueError) as error:
             raise RunFolderError(
                 f"the configuration in the run folder is damaged: {error}"

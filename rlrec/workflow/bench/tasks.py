@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from rlrec.errors import ConfigError, nearest_hint
 
-LoggerKind = Literal["random", "popular", "als", "mixed", "expert"]
+LoggerKind = Literal["random", "popular", "als", "capped", "mixed", "expert"]
 Size = Literal["full", "small", "tiny"]
 SIZES: tuple[Size, ...] = get_args(Size)
 
@@ -56,8 +56,9 @@ class Task:
     shifted: Mapping[str, Any] | None = None
     """What differs further in another world that everything is judged in too; None for none."""
     logger: LoggerKind = "random"
-    """Who wrote the log: `random` slates; `popular` or `als`, softened; half myopic (`mixed`); the
-    planning reference (`expert`). The three informed ones show a tenth of random slates."""
+    """Who wrote the log: `random` slates; `popular` or `als`, softened; `als` held to what a topic
+    has room for (`capped`); half myopic with the true tastes (`mixed`); the planning reference
+    (`expert`). All informed ones but `mixed` show a tenth of random slates."""
     settings: Mapping[str, Any] = field(
         default_factory=lambda: {"discount": 0.9, "value_scale": 10.0}
     )
@@ -128,8 +129,8 @@ TASKS: dict[str, Task] = {
             name="boredom",
             title="Topic boredom",
             env_id="rlrec/TopicBoredom-v0",
-            arguments={"counts_observed": True},
-            logger="als",
+            arguments={"counts_observed": True, "history_length": 50},
+            logger="capped",
             settings={"discount": 0.8, "value_scale": 10.0},
             counts_observed=True,
             budget=Budget(

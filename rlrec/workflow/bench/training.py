@@ -143,7 +143,7 @@ def _item_factors(task: Task, users: Any, log: InteractionLog | None) -> Floats3
     """Return unit vectors (N, F) of the items as ALS learns them from the log."""
     if log is None or not task.has_items:
         return None
-    factors = ALS(factors=16).fit(log, users.simulator.catalogue).item_factors
+    factors = ALS(factors=32, regularisation=1.0).fit(log, users.simulator.catalogue).item_factors
     lengths = np.linalg.norm(factors, axis=1, keepdims=True)
     return (factors / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-from rlrec.baselines import ALS, make_baseline
+from rlrec.baselines import make_baseline
 from rlrec.envs import MyopicOracle, UserSimulator
 from rlrec.policy import DrawingPolicy, SlatePolicy
-from rlrec.workflow.bench.logs import logger_of, random_slates, recorded_log
+from rlrec.workflow.bench.logs import logger_of, random_slates, recorded_log, topic_capped
 from rlrec.workflow.bench.menu import Entry
 from rlrec.workflow.bench.tasks import REFERENCE_SEED, Task
-from rlrec.workflow.bench.topic_cap import TopicCappedALS
 from rlrec.workflow.bench.worlds import World, simulator_of_task
 
 Untrained = Callable[[World], SlatePolicy]
@@ -37,8 +36,9 @@ def _policy(entry: Entry, task: Task, seed: int, users: UserSimulator) -> SlateP
     if entry.builder == "logger":
         return DrawingPolicy(logger_of(task, seed))
     log = recorded_log(task, seed)
-    if entry.builder != "als-capped":
-        return make_baseline(entry.builder, **entry.settings_for(task)).fit(log, users.catalogue)
-    assert users.catalogue is not None  # as Entry.needs_items says
-    model = ALS(**entry.settings_for(task)).fit(log, users.catalogue)
-    return TopicCappedALS(model, users.catalogue.topics, users.slate_size)
+    settings = entry.settings_for(task)
+    temperature = settings.pop("temperature", 0.0)
+    name = "als" if entry.builder == "als-capped" else entry.builder
+    model = make_baseline(name, **settings).fit(log, users.catalogue).softened(temperature)
+    policy = topic_capped(model, users) if entry.builder == "als-capped" else model
+    return DrawingPolicy(policy) if temperature else policy
