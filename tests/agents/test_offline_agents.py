@@ -21,6 +21,7 @@ from rlrec.agents import (
 )
 from rlrec.agents.log_and_live import LogAndLiveAgent
 from rlrec.agents.log_and_live_config import LogAndLiveConfig
+from rlrec.agents.slate_bc import mean_of_slots
 from rlrec.agents.slate_critic import SlateCritic
 from rlrec.agents.slate_iql import expectile_loss
 from rlrec.data import InteractionLog
@@ -29,7 +30,7 @@ from rlrec.envs.sb3 import SlateVecEnv
 from rlrec.errors import CatalogueMismatchError, ConfigError, ModelFileError
 from rlrec.policy import SlatePolicy
 from rlrec.simulation import Simulator
-from rlrec.slates import plackett_luce_log_probs, sample_plackett_luce
+from rlrec.slates import plackett_luce_log_probs, repeated_slots, sample_plackett_luce
 from rlrec.testing import POLICY_CHECKS
 from tests.agents.test_known_answers import (
     DISCOUNT,
@@ -130,6 +131,29 @@ def test_it_learns_without_a_log(kind: type[LogAndLiveAgent], make_users: MakeUs
     before = parameters(agent)
     after = parameters(agent.learn(320))
     assert any((before[key] != after[key]).any() for key in before)
+
+
+@KINDS
+def test_slates_with_several_responses_and_topics_are_learned_from(
+    kind: type[LogAndLiveAgent],
+) -> None:
+    users = make_simulator("rlrec/TopicBoredom-v0", 16, n_items=60, slate_size=6)
+    log = InteractionLog.record(RandomPolicy(60, 6), users, 600, seed=1)
+    assert (log.responses()[..., 0].sum(axis=1) > 1).any()
+    agent = make(kind, users).pretrain(log, 20)
+    after = parameters(agent if kind is SlateBC else agent.learn(160))
+    assert all(np.isfinite(array).all() for array in after.values())
+    assert agent._n_updates == (0 if kind is SlateBC else 4)
+    slates = agent.act(users.reset(0), np.random.default_rng(0)).slates
+    assert not repeated_slots(slates).any()
+
+
+def test_repeated_items_of_a_log_are_blank_slots() -> None:
+    log_probs = torch.tensor([[-1.0, -torch.inf, -2.0]], requires_grad=True)
+    mean = mean_of_slots(log_probs)
+    assert mean.item() == -1.5
+    (gradient,) = torch.autograd.grad(mean.sum(), log_probs)
+    assert gradient.tolist() == [[0.5, 0.0, 0.5]]
 
 
 def test_a_log_makes_its_share_of_each_batch(make_users: MakeUsers, log: InteractionLog) -> None:
