@@ -101,8 +101,10 @@ class TopicCapped:
             counts = np.zeros((n_users_of(observations), self.n_topics))
             users, places = np.nonzero(newest)
             np.add.at(counts, (users, self.topics[newest[users, places] - 1]), 1.0)
-            return self.most - counts
-        return self.most - self.unit * np.asarray(counts, np.float64)
+            counts = counts / (self.unit or 1.0)
+        # Counts are whole; as a share in single precision they are not quite.
+        room: Floats = self.most - np.rint(self.unit * np.asarray(counts, np.float64))
+        return room
 
 
 class _Walk:

