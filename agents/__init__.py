@@ -1,5 +1,8 @@
 """Agents that show slates, with the policies every study compares against."""
 
+from rlrec.agents.constrained_ppo import ConstrainedPPO
+from rlrec.agents.constrained_ppo_config import ConstrainedPPOConfig
+from rlrec.agents.limits import Limit
 from rlrec.agents.lin_ucb import LinUCB
 from rlrec.agents.lin_ucb_config import LinUCBConfig
 from rlrec.agents.slate_a2c import SlateA2C
@@ -14,6 +17,9 @@ from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
 
 __all__ = [
+    "ConstrainedPPO",
+    "ConstrainedPPOConfig",
+    "Limit",
     "LinUCB",
     "LinUCBConfig",
     "MixturePolicy",

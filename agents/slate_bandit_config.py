@@ -1,5 +1,6 @@
 """Settings that all bandits share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -44,7 +45,7 @@ class SlateBanditConfig:
             raise ConfigError(
                 f"examination of {agent} must be one of {known}, got {self.examination!r}"
             )
-        rules = (
+        rules: tuple[tuple[str, Callable[[float], bool], str], ...] = (
             (self.positive, lambda x: 0 < x < np.inf, "be above 0"),
             ("forgetting examination_decay", lambda x: 0 < x <= 1, "lie in (0, 1]"),
             ("exploration", lambda x: 0 <= x <= 1, "lie in 0..1"),

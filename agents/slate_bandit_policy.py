@@ -91,7 +91,7 @@ class SlateBanditPolicy(BasePolicy):
         shaped = parameters.reshape(*parameters.shape[:2], n_states, n_items)
         queries = torch.einsum("bp,bspd->bsd", crossed.states, self._for_each(crossed, shaped))
         if crossed.items.dim() == 2:
-            return queries @ crossed.items.T
+            return torch.einsum("bsd,nd->bsn", queries, crossed.items)
         return torch.einsum("bsd,bmd->bsm", queries, crossed.items)
 
     def expected(self, crossed: Crossed) -> Tensor:
@@ -102,7 +102,8 @@ class SlateBanditPolicy(BasePolicy):
         """Return the posterior's standard deviation of each score, (B, n)."""
         root, states = self.posterior.root, crossed.states
         if self.disjoint:
-            spreads = torch.einsum("bp,hpe->bhe", states, root).norm(dim=2)
+            squares = torch.einsum("bp,hpe->bhe", states, root).square().sum(dim=2)
+            spreads = squares.sqrt()
             return spreads if crossed.offered is None else spreads.gather(1, crossed.offered)
         n_states, n_items = states.shape[1], crossed.items.shape[-1]
         covariance = (root[0] @ root[0].T).reshape(n_states, n_items, n_states, n_items)

@@ -70,3 +70,28 @@ def test_the_agents_of_topic_boredom_write_curves_and_returns(tmp_path: Path) ->
     # ten thousand interactions with twenty-step visits already teach something
     low, high = returns["low"].to_dict(), returns["high"].to_dict()
     assert low["SlatePPO, topics, drawn"] > high["random"]
+
+
+def test_agents_with_a_log_behind_them_write_curves_and_dips(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXPERIMENTS / "log_to_live" / "run.py"), "--smoke"]
+    done = subprocess.run(
+        [*command, "--seeds", "1", "--results", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr
+    curves = pd.read_csv(tmp_path / "curves.csv")
+    assert curves.groupby("variant")["interactions"].agg(
+        ["size", "min", "max"]
+    ).values.tolist() == [
+        [5, 0, 4_096],
+        [5, 0, 4_096],
+    ]
+    dips = pd.read_csv(tmp_path / "dips.csv").set_index("variant")
+    first = curves.groupby("variant")["return"].first()
+    lowest = curves.groupby("variant")["return"].min()
+    # both come from tables of a few digits
+    assert ((1 - lowest / first) - dips["dip"]).abs().max() < 1e-3
+    assert (dips["lowest"] <= dips["final"]).all()

@@ -44,7 +44,7 @@ def test_the_linear_mean_is_that_of_ridge_regression_in_any_number_of_batches(
     seen = data(90, n_models)
     posterior = LinearPosterior(n_models, 4, PRIOR)
     models, rows, responses = seen.tensors()
-    for part in torch.arange(90).split(40):
+    for part in torch.split(torch.arange(90), 40):
         posterior.see(models[part], rows[part], torch.ones(len(part)).double(), responses[part])
     for model in range(n_models):
         own = seen.models == model
@@ -96,7 +96,7 @@ def test_choices_in_batches_come_near_those_seen_at_once() -> None:
     ones = torch.ones(2_000).double()
     whole, batches = LinearPosterior(2, 4, PRIOR), LinearPosterior(2, 4, PRIOR)
     whole.see_choices(models, rows, chosen, ones)
-    for part in torch.arange(2_000).split(100):
+    for part in torch.split(torch.arange(2_000), 100):
         batches.see_choices(models[part], rows[part], chosen[part], ones[part])
     assert (whole.mean - batches.mean).abs().max() < 0.1
     truth = np.random.default_rng(0).normal(size=(2, 4))

@@ -91,7 +91,7 @@ def test_updates_of_every_kind_stay_finite(
 
 def test_credit_takes_away_what_other_slots_brought(make_users: MakeUsers) -> None:
     agents = {credit: make(make_users(16), credit=credit).learn(128) for credit in ("own", "slate")}
-    whole = agents["own"].rollout_buffer.tensors()  # type: ignore[attr-defined]
+    whole = agents["own"].rollout_buffer.tensors()
     surprise = whole.responses - agents["own"]._expected_responses(whole)
     surprise *= whole.is_known[:, None]
     raw = whole.advantages[:, None] - (surprise.sum(dim=1, keepdim=True) - surprise)
