@@ -1,11 +1,14 @@
 """Agents that show slates, with the policies every study compares against."""
 
+from rlrec.agents.constrained_ppo import ConstrainedPPO
+from rlrec.agents.constrained_ppo_config import ConstrainedPPOConfig
 from rlrec.agents.decision_transformer import DecisionTransformer
 from rlrec.agents.decision_transformer_config import DecisionTransformerConfig
 from rlrec.agents.gems import GeMS
 from rlrec.agents.gems_config import GeMSConfig
 from rlrec.agents.guided_start import GuidedStart, GuidedStartConfig
 from rlrec.agents.known_choice import KnownChoice, ScoredChoice, TellsChoice, affinity
+from rlrec.agents.limits import Limit
 from rlrec.agents.lin_ucb import LinUCB
 from rlrec.agents.lin_ucb_config import LinUCBConfig
 from rlrec.agents.slate_a2c import SlateA2C
@@ -33,6 +36,8 @@ from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
 
 __all__ = [
+    "ConstrainedPPO",
+    "ConstrainedPPOConfig",
     "DecisionTransformer",
     "DecisionTransformerConfig",
     "GeMS",
@@ -40,6 +45,7 @@ __all__ = [
     "GuidedStart",
     "GuidedStartConfig",
     "KnownChoice",
+    "Limit",
     "LinUCB",
     "LinUCBConfig",
     "MixturePolicy",

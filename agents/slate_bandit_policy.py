@@ -91,7 +91,7 @@ class SlateBanditPolicy(BasePolicy):
         shaped = parameters.reshape(*parameters.shape[:2], n_states, n_items)
         queries = torch.einsum("bp,bspd->bsd", crossed.states, self._for_each(crossed, shaped))
         if crossed.items.dim() == 2:
-            return queries @ crossed.items.T
+            return torch.einsum("bsd,nd->bsn", queries, crossed.items)
         return torch.einsum("bsd,bmd->bsm", queries, crossed.items)
 
     def expected(self, crossed: Crossed) -> Tensor:

@@ -90,3 +90,28 @@ def test_interest_evolution_judges_agents_and_references_on_the_same_users(tmp_p
     # a log of 5,000 steps already teaches something
     assert low["SlateQ, log only"] > high["random"]
     assert low["planning reference"] > max(high[name] for name in rows.index if "SlateQ" in name)
+
+
+def test_agents_with_a_log_behind_them_write_curves_and_dips(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXPERIMENTS / "log_to_live" / "run.py"), "--smoke"]
+    done = subprocess.run(
+        [*command, "--seeds", "1", "--results", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr
+    curves = pd.read_csv(tmp_path / "curves.csv")
+    assert curves.groupby("variant")["interactions"].agg(
+        ["size", "min", "max"]
+    ).values.tolist() == [
+        [5, 0, 4_096],
+        [5, 0, 4_096],
+    ]
+    dips = pd.read_csv(tmp_path / "dips.csv").set_index("variant")
+    first = curves.groupby("variant")["return"].first()
+    lowest = curves.groupby("variant")["return"].min()
+    # both come from tables of a few digits
+    assert ((1 - lowest / first) - dips["dip"]).abs().max() < 1e-3
+    assert (dips["lowest"] <= dips["final"]).all()

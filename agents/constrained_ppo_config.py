@@ -1,0 +1,39 @@
+"""Settings of ConstrainedPPO."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from rlrec.agents.limits import Limit
+from rlrec.agents.slate_on_policy_config import Rule
+from rlrec.agents.slate_ppo_config import SlatePPOConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstrainedPPOConfig(SlatePPOConfig):
+    """Settings of `ConstrainedPPO`: those of `SlatePPO`, the limits and their multipliers."""
+
+    limits: tuple[Limit, ...] = ()
+    """What slates may cost on average; the agent needs one or more."""
+    multiplier_rate: float = 0.1
+    """How much a multiplier rises a round, in reward per cost, for each unit of cost that is beyond
+    the limit; above 0."""
+    proportional: float = 1.0
+    """What is added to a multiplier for each unit of cost that is beyond the limit now, 0 or more.
+    It damps the swings that accumulation alone gets into."""
+    derivative: float = 0.0
+    """What is added for each unit by which the cost has moved away from the limit since the last
+    round, 0 or more."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        *SlatePPOConfig.rules,
+        ("multiplier_rate", lambda x: 0 < x < np.inf, "be above 0"),
+        ("proportional derivative", lambda x: 0 <= x < np.inf, "be 0 or more"),
+    )
+
+    def __post_init__(self) -> None:
+        limits: Any = self.limits  # those of a saved agent are still dictionaries
+        read = tuple(Limit(**limit) if isinstance(limit, dict) else limit for limit in limits)
+        object.__setattr__(self, "limits", read)
+        super().__post_init__()
