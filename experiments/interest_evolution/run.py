@@ -100,7 +100,7 @@ def judged_after_training(arguments: Arguments, run: tuple[str, int]) -> dict[st
     agent = SlateQ(users, config, seed=seed, device="cpu")
     if variant == "log only":
         agent.pretrain(
-            recorded(arguments, users, seed), 200 if arguments.smoke else arguments.updates
+            recorded(arguments, users, seed), 300 if arguments.smoke else arguments.updates
         )
     else:
         agent.learn(4_000 if arguments.smoke else arguments.interactions)
@@ -131,7 +131,7 @@ def judged(
     arguments: Arguments, policy: SlatePolicy, users: SlateVecEnv, name: str, seed: int | None
 ) -> dict[str, Any]:
     """Return the mean return of a policy with its 95 % interval over the test users."""
-    n_users = 100 if arguments.smoke else arguments.test_users
+    n_users = 400 if arguments.smoke else arguments.test_users
     results = rollout({name: policy}, users, n_users, seed=TEST_SEED)
     estimate = results.mean_return(name)
     return {

@@ -153,7 +153,9 @@ def test_users_who_take_several_are_shown_the_best_order_and_their_clicks_foreto
 
 def test_slates_of_ten_of_a_thousand_items_teach_where_users_look() -> None:
     users = rlrec.make_users("rlrec/TopicBoredom-v0", 64, seed=0, counts_observed=True)
-    config = SlateQConfig(clicks="several", discount=0.8, value_scale=5.0, hidden=32, item_size=16)
+    config = SlateQConfig(
+        clicks="several", discount=0.8, value_scale=5.0, learning_rate=3e-3, hidden=32, item_size=16
+    )
     agent = SlateQ(users, config, seed=0)
     others = users.simulator.with_users(200)
     log = InteractionLog.record(RandomPolicy(1000, 10), others, 20_000, seed=5)
