@@ -111,7 +111,9 @@ class RunFolder:
         path = Path(path)
         card = _read_card(path)
         try:
-            stored = check_config(*read_yaml(path / "config.yaml"), str(path / "config.yaml"), RunConfig)
+            stored = check_config(
+                *read_yaml(path / "config.yaml"), str(path / "config.yaml"), RunConfig
+            )
         except (OSError, ValueError) as error:
             raise RunFolderError(
                 f"the configuration in the run folder is damaged: {error}"

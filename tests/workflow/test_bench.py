@@ -61,9 +61,7 @@ def results(finished: Finished) -> Iterator[Path]:
     assert written(folder) == before  # no test may change what the others see
 
 
-def test_each_task_and_agent_that_fit_have_a_cell_a_seed(
-    finished: Finished, results: Path
-) -> None:
+def test_each_task_and_agent_that_fit_have_a_cell_a_seed(finished: Finished, results: Path) -> None:
     assert finished.outcome == (10, 0, {})
     assert sorted(written(results)) == [
         *(f"boredom/{name}/{seed}.json" for name in AGENTS for seed in (0, 1)),
@@ -134,7 +132,9 @@ def test_cells_of_another_size_are_left_out_of_the_report(results: Path, tmp_pat
             row["task_card"]["budget"]["test_users"] += 1
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(json.dumps(row))
-    boredom = next(table for table in report_again(order(tmp_path)).tables if table.key == "boredom")
+    boredom = next(
+        table for table in report_again(order(tmp_path)).tables if table.key == "boredom"
+    )
     seeds = {row[0]: row[boredom.columns.index("seeds")] for row in boredom.rows}
     assert seeds["ALS-capped"] == "1" and seeds["SlatePPO-finetuned"] == "2"
 

@@ -148,9 +148,7 @@ def _error_of(future: "Future[None]") -> str | None:
 
 @contextmanager
 def _single_threads() -> Iterator[None]:
-    """Let processes started meanwhile use one thread each, torch too: sums then do not depend on
-    the number of cores.
-    """
+    """Let processes started meanwhile use one thread each: sums then do not depend on cores."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:

@@ -144,7 +144,9 @@ def chosen_entries(names: Iterable[str]) -> list[Entry]:
     builders = {entry.builder for entry in _AGENTS}
     for name in sorted(wanted):
         if name not in MENU and name not in builders:
-            raise ConfigError(f"no agent is called {name!r}.{nearest_hint(name, {*MENU, *builders})}")
+            raise ConfigError(
+                f"no agent is called {name!r}.{nearest_hint(name, {*MENU, *builders})}"
+            )
     scale = {FLOOR, REFERENCE}
     return [
         entry
