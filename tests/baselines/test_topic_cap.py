@@ -57,6 +57,16 @@ def test_the_best_items_that_there_is_room_for_are_shown(
     assert draw.slates.tolist() == [expected] and not draw.log_probs.any()
 
 
+def test_context_may_count_in_other_units() -> None:
+    policy = capped(3)
+    policy = TopicCapped(policy.baseline, catalogue(), 3, unit=5.0)
+    # 0.2 and 0.6 in single precision are not quite 1 and 3 of 5
+    draw = policy.act(seen([0, 0], [0.2, 0.6, 0.0]), np.random.default_rng(0))
+    assert draw.slates.tolist() == [[0, 1, 5]]
+    with pytest.raises(ConfigError, match=r"unit must be 0 or more, got -1\.0"):
+        TopicCapped(policy.baseline, catalogue(), unit=-1.0)
+
+
 def test_propensities_of_all_slates_add_up_to_one() -> None:
     policy, observations = capped(2, temperature=1.0), seen([0, 1])
     slates = np.array(list(permutations(range(6), 3)))
