@@ -42,7 +42,8 @@ class SlateBCQPolicy(ItemValuePolicy):
         logits = self.imitator(obs).of_all()
         best = logits.topk(self.slate_size, dim=1)
         least = best.values[:, -1:] + self.log_threshold
-        return (logits > least).scatter(1, best.indices, True)
+        allowed: Tensor = (logits > least).scatter(1, best.indices, True)
+        return allowed
 
 
 class SlateBCQ(LogAndLiveAgent):
