@@ -472,12 +472,12 @@ def test_values_of_slates_not_shown_are_held_down(
 ) -> None:
     """The excess over the slates shown falls with its weight, and calibration softens it."""
     log, excess = biased_log, {}
-    configs: dict[str, dict[str, Any]] = {
+    kinds: dict[str, dict[str, Any]] = {
         "none": {"conservatism": 0.0},
         "some": {"conservatism": 1.0},
         "calibrated": {"conservatism": 1.0, "calibrated": True},
     }
-    for name, config in configs.items():
+    for name, config in kinds.items():
         agent = make(SlateCQL, make_users(), value_scale=4.0, learning_rate=1e-2, **config)
         agent.pretrain(log, 300)
         batch = agent.transitions_of(log, 0.95).sample(2_000, np.random.default_rng(0), 1)
