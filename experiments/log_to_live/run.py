@@ -23,6 +23,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 import rlrec
 from rlrec.agents import MyopicOracle, PlanningReference, SlatePPO, SlatePPOConfig
 from rlrec.data import InteractionLog
+from rlrec.envs import UserSimulator
 from rlrec.envs.sb3 import SlateVecEnv
 from rlrec.evaluation import rollout
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
@@ -150,6 +151,7 @@ def logger(users: SlateVecEnv, random_share: float) -> SlatePolicy:
     simulator = users.simulator
     anything = RandomPolicy(simulator.n_choices, simulator.slate_size)
     informed = (1.0 - random_share) / 2
+    assert isinstance(simulator, UserSimulator)
     planned = PlanningReference.fit(simulator)
     return MixturePolicy([MyopicOracle(), planned, anything], [informed, informed, random_share])
 
