@@ -103,12 +103,8 @@ def test_agents_with_a_log_behind_them_write_curves_and_dips(tmp_path: Path) -> 
     )
     assert done.returncode == 0, done.stderr
     curves = pd.read_csv(tmp_path / "curves.csv")
-    assert curves.groupby("variant")["interactions"].agg(
-        ["size", "min", "max"]
-    ).values.tolist() == [
-        [5, 0, 4_096],
-        [5, 0, 4_096],
-    ]
+    moments = curves.groupby("variant")["interactions"].agg(["size", "min", "max"])
+    assert moments.values.tolist() == [[5, 0, 4_096], [5, 0, 4_096]]
     dips = pd.read_csv(tmp_path / "dips.csv").set_index("variant")
     first = curves.groupby("variant")["return"].first()
     lowest = curves.groupby("variant")["return"].min()
