@@ -21,6 +21,9 @@ class LinUCB(SlateBandit):
     the distribution that `log_probs` states. `predict`, and `act` where `deterministic`, show the
     highest expectations.
 
+    Items are ranked one by one: where users take one item of a slate, items that are alike compete,
+    and such slates may bring less than varied, even random ones.
+
     Args:
         env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or the name of an environment.
             It must observe `last_response`.

@@ -26,6 +26,9 @@ class ThompsonSampling(SlateBandit):
     states this distribution exactly: where few are drawn or `exploration` is 0, many slates have no
     chance. `predict`, and `act` where `deterministic`, rank by the mean.
 
+    Items are ranked one by one: where users take one item of a slate, items that are alike compete,
+    and such slates may bring less than varied, even random ones.
+
     Args:
         env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or the name of an environment.
             It must observe `last_response`.
