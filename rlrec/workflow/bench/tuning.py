@@ -123,8 +123,7 @@ def _task(wanted: TuneConfig) -> Task:
         changed |= {"interactions": wanted.interactions, "finetuning": wanted.interactions}
     if wanted.updates is not None:
         changed["updates"] = wanted.updates
-    cut = {name: value for name, value in task.cut.items() if name not in wanted.space}
-    return replace(task, budget=replace(task.budget, **changed), cut=cut)
+    return replace(task, budget=replace(task.budget, **changed))
 
 
 def _tried(entry: Entry, task: Task, seed: int, settings: Mapping[str, Any]) -> Trained:

@@ -105,6 +105,23 @@ def test_a_user_is_the_same_in_every_batch(
             np.testing.assert_array_equal(everyone[first : first + batch], some)
 
 
+def test_the_cascade_takes_the_first_item_that_attracts_more_than_nothing_by_hand(
+    model: FittedUsersModel,
+) -> None:
+    users = users_of(30, model=model, choice="cascade", drift_weight=0.0)
+    users.reset(3)
+    slates = uniform_slates(30, users.n_choices, 10, np.random.default_rng(1))
+    raw = model.person_factors[users.latent_state()["person"]] @ model.item_factors.T
+    standard = (raw - raw.mean(axis=1, keepdims=True)) / raw.std(axis=1, keepdims=True)
+    scores = model.choice_scale * np.take_along_axis(standard, slates, axis=1)
+    taken = 1 / (1 + np.exp(model.nothing_score - scores))
+    left = np.cumprod(1 - taken, axis=1)
+    reached = np.column_stack([np.ones(30), left[:, :-1]])
+    expected = np.column_stack([taken * reached, left[:, -1]])
+    np.testing.assert_allclose(users.choice_probabilities(slates), expected, atol=1e-5)
+    assert any("cascade" in line.value for line in users.card())
+
+
 def test_choices_follow_attraction_and_interest_by_hand(model: FittedUsersModel) -> None:
     users = users_of(30, model=model, drift_weight=1.5)
     users.reset(3)
