@@ -14,13 +14,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from rlrec.envs.fitting.made_up_ratings import made_up_ratings
 from rlrec.errors import ConfigError, RunFolderError
+from rlrec.policy import RandomPolicy
 from rlrec.workflow.bench.cell import Cell
 from rlrec.workflow.bench.command import BenchOrder, Finished, cells, report_again, run_bench
 from rlrec.workflow.bench.grid import run_grid
 from rlrec.workflow.bench.menu import MENU, Entry, agent_entries
 from rlrec.workflow.bench.tasks import TASKS, sized, with_model
 from rlrec.workflow.bench.tunings import write_tuning
+from rlrec.workflow.bench.worlds import judged, simulator_of_task
 from rlrec.workflow.cli import app
 
 AGENTS = ("ALS-capped", "SlatePPO-finetuned")
@@ -196,6 +199,41 @@ def test_where_fitted_users_lie_is_no_matter_but_which_they_are() -> None:
     )
     assert a == b != c
     assert with_model(TASKS["drift"], "here/7f") is TASKS["drift"]
+
+
+def movielens_like(folder: Path) -> Path:
+    """Write made-up ratings as `ratings.csv` with `movies.csv`, and return the folder."""
+    made_up = made_up_ratings()
+    users = made_up.user_ids[made_up.user_index]
+    items = made_up.catalogue.item_ids[made_up.item_index]
+    lines = ["userId,movieId,rating,timestamp"]
+    rows = zip(users, items, made_up.values, strict=True)
+    lines += [f"{user},{item},{value:g},{t}" for t, (user, item, value) in enumerate(rows)]
+    genres = ("Comedy", "Drama", "Horror", "Action", "Crime", "War")
+    movies = ["movieId,title,genres"]
+    topics = zip(made_up.catalogue.item_ids, made_up.catalogue.topics, strict=True)
+    movies += [f"{item},Film {item},{genres[topic]}" for item, topic in topics]
+    folder.mkdir()
+    (folder / "ratings.csv").write_text("\n".join(lines) + "\n")
+    (folder / "movies.csv").write_text("\n".join(movies) + "\n")
+    return folder
+
+
+def test_users_of_log_to_live_are_fitted_to_ratings_that_are_given(tmp_path: Path) -> None:
+    ratings = movielens_like(tmp_path / "ratings")
+    told = order(
+        tmp_path / "bench", tasks=("log-to-live-random",), agents=("random",), ratings=ratings
+    )
+    wanted, again = cells(told), cells(told)
+    assert [cell.fingerprint for cell in wanted] == [cell.fingerprint for cell in again]
+    plain = cells(replace(told, ratings=None))
+    assert wanted[0].fingerprint != plain[0].fingerprint
+    users = simulator_of_task(wanted[0].task, "test", 5)
+    assert users.catalogue is not None
+    assert "Crime" in users.catalogue.topic_names  # as in the files, not as made up
+    assert len(list((tmp_path / "bench" / "models").iterdir())) == 1
+    earned = judged(RandomPolicy(users.n_choices, users.slate_size), wanted[0].task, "test")
+    assert earned.n == 20 and earned.value > 0
 
 
 def test_a_half_written_cell_is_run_again(results: Path, tmp_path: Path) -> None:
