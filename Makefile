@@ -1,7 +1,7 @@
 # Needs Python 3.11 or later and make; everything else is installed into .venv.
 #
 #   make demo   run experiments/quickstart.yaml and say where its report is
-#   make test   lint, then all tests except benchmarks
+#   make test   lint, then all tests except benchmarks, then a small run of the bench
 #   make lint   style and types
 #   make clean  remove .venv and caches; runs/ stays
 #
@@ -28,6 +28,8 @@ demo: $(VENV)/installed
 
 test: lint
 	$(BIN)/python -m pytest --durations=15
+	rm -rf runs/bench-of-tests
+	$(BIN)/rlrec bench --small --jobs 2 --results runs/bench-of-tests
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
