@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from rlrec.agents.limits import Limit
-from rlrec.agents.slate_on_policy_config import Rule
+from rlrec.agents.settings import Rule, above_0, not_negative
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
 
 
@@ -28,8 +26,8 @@ class ConstrainedPPOConfig(SlatePPOConfig):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         *SlatePPOConfig.rules,
-        ("multiplier_rate", lambda x: 0 < x < np.inf, "be above 0"),
-        ("proportional derivative", lambda x: 0 <= x < np.inf, "be 0 or more"),
+        above_0("multiplier_rate"),
+        not_negative("proportional derivative"),
     )
 
     def __post_init__(self) -> None:

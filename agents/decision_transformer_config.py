@@ -1,16 +1,15 @@
 """Settings of DecisionTransformer."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
+from typing import ClassVar
 
 from rlrec.agents.return_quantiles import HIGHEST, LOWEST
+from rlrec.agents.settings import CheckedSettings, Rule, above_0, count, count_or_0, share
 from rlrec.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecisionTransformerConfig:
+class DecisionTransformerConfig(CheckedSettings):
     """Settings of `DecisionTransformer`."""
 
     quantile: float = 0.9
@@ -55,12 +54,17 @@ class DecisionTransformerConfig:
     item_size: int = 32
     """Length of an item's vector."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        above_0("learning_rate finetuning_rate max_grad_norm value_scale updates_per_transition"),
+        share("discount warmup_share log_share"),
+        Rule("quantile", lambda x: LOWEST <= x <= HIGHEST, f"lie in {LOWEST}..{HIGHEST}"),
+        Rule("dropout", lambda x: 0 <= x < 1, "lie in [0, 1)"),
+        count_or_0("learning_starts"),
+        count("context_length batch_size buffer_size n_steps width n_layers n_heads item_size"),
+    )
+
     def __post_init__(self) -> None:
-        for names, holds, rule in _RULES:
-            for name in names.split():
-                value = getattr(self, name)
-                if not (isinstance(value, (int, float)) and holds(value)):
-                    raise ConfigError(f"{name} of DecisionTransformer must {rule}, got {value!r}")
+        super().__post_init__()
         if self.width % self.n_heads:
             raise ConfigError(
                 f"width of DecisionTransformer must be a multiple of n_heads, got {self.width} "
@@ -75,21 +79,3 @@ def check_quantile(quantile: float) -> None:
             f"quantile of DecisionTransformer must lie in {LOWEST}..{HIGHEST}, the returns that "
             f"logs show often enough; got {quantile!r}"
         )
-
-
-_RULES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
-    (
-        "learning_rate finetuning_rate max_grad_norm value_scale updates_per_transition",
-        lambda x: 0 < x < np.inf,
-        "be above 0",
-    ),
-    ("discount warmup_share log_share", lambda x: 0 <= x <= 1, "lie in 0..1"),
-    ("quantile", lambda x: LOWEST <= x <= HIGHEST, f"lie in {LOWEST}..{HIGHEST}"),
-    ("dropout", lambda x: 0 <= x < 1, "lie in [0, 1)"),
-    ("learning_starts", lambda x: x >= 0 and x == int(x), "be a whole number of 0 or more"),
-    (
-        "context_length batch_size buffer_size n_steps width n_layers n_heads item_size",
-        lambda x: x >= 1 and x == int(x),
-        "be a whole number of 1 or more",
-    ),
-)

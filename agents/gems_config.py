@@ -1,14 +1,23 @@
 """Settings of GeMS."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-import numpy as np
-
-from rlrec.agents.wolpertinger_config import Rule, check_settings
+from rlrec.agents.settings import (
+    CheckedSettings,
+    Rule,
+    above_0,
+    count,
+    count_or_0,
+    finite,
+    not_negative,
+    share,
+    share_above_0,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeMSConfig:
+class GeMSConfig(CheckedSettings):
     """Settings of `GeMS`."""
 
     latent_size: int = 16
@@ -52,24 +61,12 @@ class GeMSConfig:
     hidden: int = 128
     """Width of the hidden layers of actor and critics."""
 
-    def __post_init__(self) -> None:
-        check_settings(self, "GeMS", _RULES)
-
-
-_RULES: tuple[Rule, ...] = (
-    (
-        "latent_size item_size coder_hidden coder_batch_size batch_size buffer_size hidden",
-        lambda x: x >= 1 and x == int(x),
-        "be a whole number of 1 or more",
-    ),
-    ("learning_starts", lambda x: x >= 0 and x == int(x), "be a whole number of 0 or more"),
-    ("response_weight divergence_weight", lambda x: 0 <= x < np.inf, "be 0 or more"),
-    ("exploration discount", lambda x: 0 <= x <= 1, "lie in 0..1"),
-    ("target_rate", lambda x: 0 < x <= 1, "lie in (0, 1]"),
-    (
-        "coder_learning_rate learning_rate updates_per_transition value_scale entropy",
-        lambda x: 0 < x < np.inf,
-        "be above 0",
-    ),
-    ("target_entropy", lambda x: -np.inf < x < np.inf, "be finite"),
-)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        count("latent_size item_size coder_hidden coder_batch_size batch_size buffer_size hidden"),
+        count_or_0("learning_starts"),
+        not_negative("response_weight divergence_weight"),
+        share("exploration discount"),
+        share_above_0("target_rate"),
+        above_0("coder_learning_rate learning_rate updates_per_transition value_scale entropy"),
+        finite("target_entropy"),
+    )

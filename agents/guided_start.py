@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from rlrec.agents.settings import CheckedSettings, Rule, count, not_negative
 from rlrec.errors import ConfigError
 from rlrec.policy import SlatePolicy
 
@@ -17,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GuidedStartConfig:
+class GuidedStartConfig(CheckedSettings):
     """Settings of `GuidedStart`."""
 
     n_steps: int = 40
@@ -30,15 +31,10 @@ class GuidedStartConfig:
     """Share of the best mean return so far that may be lost and the steps still shrink, 0 or
     more."""
 
-    def __post_init__(self) -> None:
-        for name in ("n_steps", "n_stages", "n_visits"):
-            value = getattr(self, name)
-            if not (isinstance(value, int) and value >= 1):
-                raise ConfigError(
-                    f"{name} of GuidedStart must be a whole number of 1 or more, got {value!r}"
-                )
-        if not 0 <= self.tolerance < np.inf:
-            raise ConfigError(f"tolerance of GuidedStart must be 0 or more, got {self.tolerance!r}")
+    rules: ClassVar[tuple[Rule, ...]] = (
+        count("n_steps n_stages n_visits"),
+        not_negative("tolerance"),
+    )
 
 
 class GuidedStart(BaseCallback):

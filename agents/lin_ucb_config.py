@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rlrec.agents.settings import Rule, above_0
 from rlrec.agents.slate_bandit_config import SlateBanditConfig
 
 
@@ -14,4 +15,4 @@ class LinUCBConfig(SlateBanditConfig):
     """Standard deviations of the posterior that are added to the expected response, above 0. Theory
     asks for more than what serves well, .1 to 1."""
 
-    positive: ClassVar[str] = "prior_precision width"
+    rules: ClassVar[tuple[Rule, ...]] = (*SlateBanditConfig.rules, above_0("width"))

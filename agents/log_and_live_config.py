@@ -1,25 +1,21 @@
 """Settings that agents which learn from a log and then by interaction have in common."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from rlrec.errors import ConfigError
-
-Rule = tuple[str, Callable[[float], bool], str]
-"""Names of settings, what must hold of each, and how to say it."""
-
-ABOVE_0: Callable[[float], bool] = lambda x: 0 < x < np.inf  # noqa: E731
-NOT_NEGATIVE: Callable[[float], bool] = lambda x: 0 <= x < np.inf  # noqa: E731
-A_SHARE: Callable[[float], bool] = lambda x: 0 <= x <= 1  # noqa: E731
-A_SHARE_ABOVE_0: Callable[[float], bool] = lambda x: 0 < x <= 1  # noqa: E731
-A_COUNT: Callable[[float], bool] = lambda x: x >= 1 and x == int(x)  # noqa: E731
+from rlrec.agents.settings import (
+    CheckedSettings,
+    Rule,
+    above_0,
+    count,
+    not_negative,
+    share,
+    share_above_0,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogAndLiveConfig:
+class LogAndLiveConfig(CheckedSettings):
     """Settings of `LogAndLiveAgent`."""
 
     discount: float = 0.95
@@ -50,25 +46,9 @@ class LogAndLiveConfig:
     """Width of the two hidden layers."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        (
-            "learning_rate finetuning_rate updates_per_transition value_scale",
-            ABOVE_0,
-            "be above 0",
-        ),
-        ("target_rate", A_SHARE_ABOVE_0, "lie in (0, 1]"),
-        ("discount log_share warmup_share", A_SHARE, "lie in 0..1"),
-        (
-            "batch_size buffer_size item_size hidden",
-            A_COUNT,
-            "be a whole number of 1 or more",
-        ),
-        ("learning_starts", NOT_NEGATIVE, "be 0 or more"),
+        above_0("learning_rate finetuning_rate updates_per_transition value_scale"),
+        share_above_0("target_rate"),
+        share("discount log_share warmup_share"),
+        count("batch_size buffer_size item_size hidden"),
+        not_negative("learning_starts"),
     )
-
-    def __post_init__(self) -> None:
-        agent = type(self).__name__.removesuffix("Config")
-        for names, holds, rule in self.rules:
-            for name in names.split():
-                value = getattr(self, name)
-                if not (isinstance(value, (int, float)) and holds(value)):
-                    raise ConfigError(f"{name} of {agent} must {rule}, got {value!r}")

@@ -3,16 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
-import numpy as np
-
-from rlrec.agents.slate_on_policy_config import Rule
-from rlrec.errors import ConfigError
+from rlrec.agents.settings import CheckedSettings, Rule, above_0, count, share, share_above_0
 
 Examination = Literal["all", "cascade", "position"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlateBanditConfig:
+class SlateBanditConfig(CheckedSettings):
     """Settings that all bandits share."""
 
     disjoint: bool = False
@@ -35,24 +32,10 @@ class SlateBanditConfig:
     exploration: float = 0.0
     """Share of random slates in what `act` draws, in 0..1. Above 0, every slate has a chance."""
 
-    positive: ClassVar[str] = "prior_precision"
-    """Numbers that must be above 0."""
-
-    def __post_init__(self) -> None:
-        agent = type(self).__name__.removesuffix("Config")
-        if self.examination not in get_args(Examination):
-            known = get_args(Examination)
-            raise ConfigError(
-                f"examination of {agent} must be one of {known}, got {self.examination!r}"
-            )
-        rules: tuple[Rule, ...] = (
-            (self.positive, lambda x: 0 < x < np.inf, "be above 0"),
-            ("forgetting examination_decay", lambda x: 0 < x <= 1, "lie in (0, 1]"),
-            ("exploration", lambda x: 0 <= x <= 1, "lie in 0..1"),
-            ("item_size", lambda x: x >= 1 and x == int(x), "be a whole number of 1 or more"),
-        )
-        for names, holds, rule in rules:
-            for name in names.split():
-                value = getattr(self, name)
-                if not (isinstance(value, (int, float)) and holds(value)):
-                    raise ConfigError(f"{name} of {agent} must {rule}, got {value!r}")
+    rules: ClassVar[tuple[Rule, ...]] = (
+        above_0("prior_precision"),
+        share_above_0("forgetting examination_decay"),
+        share("exploration"),
+        count("item_size"),
+    )
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {"examination": get_args(Examination)}

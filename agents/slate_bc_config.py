@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rlrec.agents.log_and_live_config import A_SHARE_ABOVE_0, LogAndLiveConfig, Rule
+from rlrec.agents.log_and_live_config import LogAndLiveConfig
+from rlrec.agents.settings import Rule, share_above_0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,5 +20,5 @@ class SlateBCConfig(LogAndLiveConfig):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         *LogAndLiveConfig.rules,
-        ("cloned_share", A_SHARE_ABOVE_0, "lie in (0, 1]"),
+        share_above_0("cloned_share"),
     )

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rlrec.agents.log_and_live_config import A_SHARE, ABOVE_0, LogAndLiveConfig, Rule
+from rlrec.agents.log_and_live_config import LogAndLiveConfig
+from rlrec.agents.settings import Rule, above_0, share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,6 @@ class SlateBCQConfig(LogAndLiveConfig):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         *LogAndLiveConfig.rules,
-        ("threshold", A_SHARE, "lie in 0..1"),
-        ("temperature", ABOVE_0, "be above 0"),
+        share("threshold"),
+        above_0("temperature"),
     )

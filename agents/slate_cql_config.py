@@ -3,13 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rlrec.agents.log_and_live_config import (
-    A_COUNT,
-    ABOVE_0,
-    NOT_NEGATIVE,
-    LogAndLiveConfig,
-    Rule,
-)
+from rlrec.agents.log_and_live_config import LogAndLiveConfig
+from rlrec.agents.settings import Rule, above_0, count, not_negative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +25,7 @@ class SlateCQLConfig(LogAndLiveConfig):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         *LogAndLiveConfig.rules,
-        ("conservatism", NOT_NEGATIVE, "be 0 or more"),
-        ("n_pushed", A_COUNT, "be a whole number of 1 or more"),
-        ("temperature", ABOVE_0, "be above 0"),
+        not_negative("conservatism"),
+        count("n_pushed"),
+        above_0("temperature"),
     )

@@ -3,13 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rlrec.agents.log_and_live_config import (
-    A_COUNT,
-    ABOVE_0,
-    NOT_NEGATIVE,
-    LogAndLiveConfig,
-    Rule,
-)
+from rlrec.agents.log_and_live_config import LogAndLiveConfig
+from rlrec.agents.settings import Rule, above_0, count, not_negative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +26,8 @@ class SlateIQLConfig(LogAndLiveConfig):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         *LogAndLiveConfig.rules,
-        ("expectile", lambda x: 0 < x < 1, "lie between 0 and 1"),
-        ("sharpness", NOT_NEGATIVE, "be 0 or more"),
-        ("most_weight", ABOVE_0, "be above 0"),
-        ("n_critics", A_COUNT, "be a whole number of 1 or more"),
+        Rule("expectile", lambda x: 0 < x < 1, "lie between 0 and 1"),
+        not_negative("sharpness"),
+        above_0("most_weight"),
+        count("n_critics"),
     )

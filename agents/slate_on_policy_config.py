@@ -1,20 +1,23 @@
 """Settings that all on-policy agents share."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
-import numpy as np
-
-from rlrec.errors import ConfigError
+from rlrec.agents.settings import (
+    CheckedSettings,
+    Rule,
+    above_0,
+    count,
+    not_negative,
+    share,
+    share_above_0,
+)
 
 Credit = Literal["own", "onward", "slate"]
-Rule = tuple[str, Callable[[float], bool], str]
-"""Names of numbers, what must hold for each, and how to say it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlateOnPolicyConfig:
+class SlateOnPolicyConfig(CheckedSettings):
     """Settings that all on-policy agents share."""
 
     discount: float = 0.95
@@ -63,31 +66,10 @@ class SlateOnPolicyConfig:
     imitates, in (0, 1]. Values are learned from all of them."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        (
-            "learning_rate finetuning_rate leash_budget value_scale",
-            lambda x: 0 < x < np.inf,
-            "be above 0",
-        ),
-        ("discount trace frozen_actor", lambda x: 0 <= x <= 1, "lie in 0..1"),
-        ("cloned_share", lambda x: 0 < x <= 1, "lie in (0, 1]"),
-        ("entropy leash topic_spread", lambda x: 0 <= x < np.inf, "be 0 or more"),
-        (
-            "n_transitions batch_size item_size hidden",
-            lambda x: x >= 1 and x == int(x),
-            "be a whole number of 1 or more",
-        ),
+        above_0("learning_rate finetuning_rate leash_budget value_scale"),
+        share("discount trace frozen_actor"),
+        share_above_0("cloned_share"),
+        not_negative("entropy leash topic_spread"),
+        count("n_transitions batch_size item_size hidden"),
     )
     choices: ClassVar[dict[str, tuple[Any, ...]]] = {"credit": get_args(Credit)}
-
-    def __post_init__(self) -> None:
-        agent = type(self).__name__.removesuffix("Config")
-        for names, holds, rule in self.rules:
-            for name in names.split():
-                value = getattr(self, name)
-                if not (isinstance(value, (int, float)) and holds(value)):
-                    raise ConfigError(f"{name} of {agent} must {rule}, got {value!r}")
-        for name, known in self.choices.items():
-            if getattr(self, name) not in known:
-                raise ConfigError(
-                    f"{name} of {agent} must be one of {known}, got {getattr(self, name)!r}"
-                )

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
-import numpy as np
-
-from rlrec.agents.slate_on_policy_config import Rule, SlateOnPolicyConfig
+from rlrec.agents.settings import Rule, above_0, count
+from rlrec.agents.slate_on_policy_config import SlateOnPolicyConfig
 
 Clipping = Literal["slot", "slate"]
 
@@ -27,8 +26,8 @@ class SlatePPOConfig(SlateOnPolicyConfig):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         *SlateOnPolicyConfig.rules,
-        ("clip stop_kl", lambda x: 0 < x < np.inf, "be above 0"),
-        ("n_epochs", lambda x: x >= 1 and x == int(x), "be a whole number of 1 or more"),
+        above_0("clip stop_kl"),
+        count("n_epochs"),
     )
     choices: ClassVar[dict[str, tuple[Any, ...]]] = {
         **SlateOnPolicyConfig.choices,

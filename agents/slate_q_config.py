@@ -1,16 +1,24 @@
 """Settings of SlateQ."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
-
+from rlrec.agents.settings import (
+    CheckedSettings,
+    Rule,
+    above_0,
+    count,
+    not_negative,
+    share,
+    share_above_0,
+)
 from rlrec.errors import ConfigError
+
+_SEARCHES = ("exact", "greedy", "top_k")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlateQConfig:
+class SlateQConfig(CheckedSettings):
     """Settings of `SlateQ`."""
 
     discount: float = 1.0
@@ -84,21 +92,30 @@ class SlateQConfig:
     slates are greedy and shown in the order of their numbers. It brings its own `n_steps`,
     `warmup_share`, `learns_nothing`, `optimiser` and `target_optimiser`."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        above_0("learning_rate finetuning_rate comparing_rate value_scale updates_per_transition"),
+        share_above_0("target_rate pretraining_target_rate"),
+        share(
+            "discount log_share exploration_start exploration_end exploration_share warmup_share"
+        ),
+        count("batch_size buffer_size item_size hidden search_rounds target_rounds n_steps"),
+        not_negative("learning_starts"),
+    )
+    choices: ClassVar[dict[str, tuple[str | None, ...]]] = {
+        "choice": ("fitted", "known"),
+        "target": ("q_learning", "sarsa"),
+        "optimiser": _SEARCHES,
+        "target_optimiser": _SEARCHES,
+        "clicks": ("one", "several"),
+        "compat": (None, "recsim"),
+    }
+
     def __post_init__(self) -> None:
-        for name, allowed in _NAMES.items():
-            if getattr(self, name) not in allowed:
-                raise ConfigError(
-                    f"{name} of SlateQ must be one of {allowed}, got {getattr(self, name)!r}"
-                )
+        super().__post_init__()
         if self.compat == "recsim":
             self._take_on(_RECSIM)
         if self.clicks == "several":
             self._check_several()
-        for names, holds, rule in _RULES:
-            for name in names.split():
-                value = getattr(self, name)
-                if not (isinstance(value, (int, float)) and holds(value)):
-                    raise ConfigError(f"{name} of SlateQ must {rule}, got {value!r}")
 
     def _take_on(self, settings: dict[str, Any]) -> None:
         """Set what `compat` implies, where nothing else was asked for."""
@@ -130,32 +147,3 @@ _RECSIM: dict[str, Any] = {
     "optimiser": "greedy",
     "target_optimiser": "greedy",
 }
-_SEARCHES = ("exact", "greedy", "top_k")
-_NAMES: dict[str, tuple[str | None, ...]] = {
-    "choice": ("fitted", "known"),
-    "target": ("q_learning", "sarsa"),
-    "optimiser": _SEARCHES,
-    "target_optimiser": _SEARCHES,
-    "clicks": ("one", "several"),
-    "compat": (None, "recsim"),
-}
-
-_RULES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
-    (
-        "learning_rate finetuning_rate comparing_rate value_scale updates_per_transition",
-        lambda x: 0 < x < np.inf,
-        "be above 0",
-    ),
-    ("target_rate pretraining_target_rate", lambda x: 0 < x <= 1, "lie in (0, 1]"),
-    (
-        "discount log_share exploration_start exploration_end exploration_share warmup_share",
-        lambda x: 0 <= x <= 1,
-        "lie in 0..1",
-    ),
-    (
-        "batch_size buffer_size item_size hidden search_rounds target_rounds n_steps",
-        lambda x: x >= 1 and x == int(x),
-        "be a whole number of 1 or more",
-    ),
-    ("learning_starts", lambda x: 0 <= x < np.inf, "be 0 or more"),
-)

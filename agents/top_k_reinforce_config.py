@@ -1,12 +1,9 @@
 """Settings of TopKReinforce."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
-import numpy as np
-
-from rlrec.errors import ConfigError
+from rlrec.agents.settings import CheckedSettings, Rule, above_0, count, not_negative, share
 
 Head = Literal["items", "slate"]
 Propensities = Literal["log", "fitted"]
@@ -15,7 +12,7 @@ Baseline = Literal["value", "mean", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TopKReinforceConfig:
+class TopKReinforceConfig(CheckedSettings):
     """Settings of `TopKReinforce`."""
 
     head: Head = "items"
@@ -62,34 +59,17 @@ class TopKReinforceConfig:
     hidden: int = 128
     """Width of the two hidden layers."""
 
-    def __post_init__(self) -> None:
-        for names, holds, rule in _RULES:
-            for name in names.split():
-                value = getattr(self, name)
-                if not (isinstance(value, (int, float)) and holds(value)):
-                    raise ConfigError(f"{name} of TopKReinforce must {rule}, got {value!r}")
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ConfigError(
-                    f"{name} of TopKReinforce must be one of {known}, got {getattr(self, name)!r}"
-                )
-
-
-_RULES: tuple[tuple[str, Callable[[float], bool], str], ...] = (
-    ("learning_rate value_scale max_grad_norm", lambda x: 0 < x < np.inf, "be above 0"),
-    ("cap", lambda x: x > 0, "be above 0"),
-    ("discount warmup_share", lambda x: 0 <= x <= 1, "lie in 0..1"),
-    ("entropy", lambda x: 0 <= x < np.inf, "be 0 or more"),
-    ("top_k_correction self_normalised", lambda x: isinstance(x, bool), "be True or False"),
-    (
-        "n_transitions batch_size item_size hidden",
-        lambda x: x >= 1 and x == int(x),
-        "be a whole number of 1 or more",
-    ),
-)
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "head": get_args(Head),
-    "propensities": get_args(Propensities),
-    "learns_from": get_args(LearnsFrom),
-    "baseline": get_args(Baseline),
-}
+    rules: ClassVar[tuple[Rule, ...]] = (
+        above_0("learning_rate value_scale max_grad_norm"),
+        Rule("cap", lambda x: x > 0, "be above 0"),
+        share("discount warmup_share"),
+        not_negative("entropy"),
+        Rule("top_k_correction self_normalised", lambda x: isinstance(x, bool), "be True or False"),
+        count("n_transitions batch_size item_size hidden"),
+    )
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {
+        "head": get_args(Head),
+        "propensities": get_args(Propensities),
+        "learns_from": get_args(LearnsFrom),
+        "baseline": get_args(Baseline),
+    }

@@ -1,19 +1,24 @@
 """Settings of the agents that act by proto-actions."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, get_args
 
-import numpy as np
-
 from rlrec.agents.proto_decoder import Form
-from rlrec.errors import ConfigError
-
-Rule = tuple[str, Callable[[float], bool], str]
+from rlrec.agents.settings import (
+    CheckedSettings,
+    Rule,
+    above_0,
+    count,
+    count_or_0,
+    finite,
+    not_negative,
+    share,
+    share_above_0,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class WolpertingerConfig:
+class WolpertingerConfig(CheckedSettings):
     """Settings that `WolpertingerTD3` and `WolpertingerSAC` share."""
 
     form: Form = "top_k"
@@ -52,27 +57,15 @@ class WolpertingerConfig:
     """Width of the two hidden layers."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        (
-            "n_nearest beam batch_size buffer_size hidden",
-            lambda x: x >= 1 and x == int(x),
-            "be a whole number of 1 or more",
-        ),
-        ("learning_starts", lambda x: x >= 0 and x == int(x), "be a whole number of 0 or more"),
-        ("pull cloning_weight", lambda x: 0 <= x < np.inf, "be 0 or more"),
-        ("exploration discount", lambda x: 0 <= x <= 1, "lie in 0..1"),
-        ("target_rate", lambda x: 0 < x <= 1, "lie in (0, 1]"),
-        (
-            "learning_rate updates_per_transition value_scale",
-            lambda x: 0 < x < np.inf,
-            "be above 0",
-        ),
+        count("n_nearest beam batch_size buffer_size hidden"),
+        count_or_0("learning_starts"),
+        not_negative("pull cloning_weight"),
+        share("exploration discount"),
+        share_above_0("target_rate"),
+        above_0("learning_rate updates_per_transition value_scale"),
     )
 
-    def __post_init__(self) -> None:
-        agent = type(self).__name__.removesuffix("Config")
-        check_settings(self, agent, self.rules)
-        if self.form not in get_args(Form):
-            raise ConfigError(f"form of {agent} must be one of {get_args(Form)}, got {self.form!r}")
+    choices: ClassVar[dict[str, tuple[str, ...]]] = {"form": get_args(Form)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +83,9 @@ class WolpertingerTD3Config(WolpertingerConfig):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         *WolpertingerConfig.rules,
-        ("proto_noise target_noise", lambda x: 0 <= x < np.inf, "be 0 or more"),
-        ("target_noise_clip", lambda x: 0 < x < np.inf, "be above 0"),
-        ("policy_delay", lambda x: x >= 1 and x == int(x), "be a whole number of 1 or more"),
+        not_negative("proto_noise target_noise"),
+        above_0("target_noise_clip"),
+        count("policy_delay"),
     )
 
 
@@ -107,15 +100,6 @@ class WolpertingerSACConfig(WolpertingerConfig):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         *WolpertingerConfig.rules,
-        ("entropy", lambda x: 0 < x < np.inf, "be above 0"),
-        ("target_entropy", lambda x: -np.inf < x < np.inf, "be finite"),
+        above_0("entropy"),
+        finite("target_entropy"),
     )
-
-
-def check_settings(config: object, agent: str, rules: tuple[Rule, ...]) -> None:
-    """Check the numbers among an agent's settings, by the rules for their names."""
-    for names, holds, rule in rules:
-        for name in names.split():
-            value = getattr(config, name)
-            if not (isinstance(value, (int, float)) and np.isfinite(value) and holds(value)):
-                raise ConfigError(f"{name} of {agent} must {rule}, got {value!r}")
