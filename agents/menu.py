@@ -1,5 +1,6 @@
 """Trained agents by name, for configurations and saved folders."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def agent_settings(name: str, settings: dict[str, Any]) -> Any:
         ConfigError: A setting is not known, or out of range.
     """
     config_class = agent_class(name).config_class
-    known = config_class.__dataclass_fields__
+    known = [field.name for field in fields(config_class)]
     for setting in settings:
         if setting not in known:
             hint = nearest_hint(setting, known)

@@ -378,11 +378,3 @@ def test_wrong_settings_are_refused_by_name(kind: Any, setting: str, value: Any,
     agent, config = kind
     with pytest.raises(ConfigError, match=f"{setting} of {agent.__name__} must {rule}"):
         config(**{setting: value})
-
-
-@every_agent
-def test_every_setting_has_a_rule(kind: Any) -> None:
-    agent, config = kind
-    for name in set(config.__dataclass_fields__) - {"rules"}:
-        with pytest.raises(ConfigError, match=f"^{name} of {agent.__name__}"):
-            config(**{name: float("-inf")})
