@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rlrec.agents.networks import TensorDict
@@ -17,10 +16,10 @@ from rlrec.slates import SlateDraw, given_prefix
 
 
 class ShowsBestSlates:
-    """Gives an agent `act`, `log_probs` and `predict` by its best slate for each user.
+    """Gives an agent `act` and `log_probs` by its best slate for each user.
 
-    Except when deterministic, a share of random slates (`config.exploration`) is mixed in, so that
-    every slate has a propensity, which is exact.
+    Except when deterministic, a share of random slates is mixed in, so that every slate has a
+    propensity, which is exact.
     """
 
     config: Any
@@ -28,7 +27,12 @@ class ShowsBestSlates:
     observation_space: spaces.Space[Any]
     slate_space: Any
     device: torch.device
-    _sampler: np.random.Generator
+
+    @property
+    def random_share(self) -> float:
+        """Share of random slates in what is drawn."""
+        share: float = self.config.exploration
+        return share
 
     @abstractmethod
     def best_slates(self, observations: TensorDict) -> Tensor:
@@ -41,32 +45,19 @@ class ShowsBestSlates:
         slates = self._best(observations)
         if deterministic:
             return SlateDraw(slates, np.zeros(slates.shape))
-        explores = rng.random(len(slates)) < self.config.exploration
+        explores = rng.random(len(slates)) < self.random_share
         random = self._random().act(observations, rng).slates
         slates = np.where(explores[:, None], random, slates)
         return SlateDraw(slates, self.log_probs(observations, slates))
 
     def log_probs(self, observations: Observations, slates: Ints) -> Floats:
         """Return log-probabilities (B, K) given the prefix of the mixture that `act` draws from."""
-        share = self.config.exploration
+        share = self.random_share
         follows = np.logical_and.accumulate(slates == self._best(observations), axis=1)
         uniform = np.cumsum(self._random().log_probs(observations, slates), axis=1)
         with np.errstate(divide="ignore"):  # a share of 0 or 1
             joint = np.logaddexp(np.log((1.0 - share) * follows), np.log(share) + uniform)
         return given_prefix(joint)
-
-    def predict(
-        self,
-        observation: Any,
-        state: tuple[NDArray[Any], ...] | None = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:
-        """Return the slates to show, as in stable-baselines3; chance is that of training."""
-        tensors, is_batch = self.policy.obs_to_tensor(observation)
-        seen = {key: value.cpu().numpy() for key, value in tensors.items()}
-        slates = self.act(seen, self._sampler, deterministic).slates
-        return (slates if is_batch else slates[0]), state
 
     def _random(self) -> RandomPolicy:
         sizes = self.slate_space.nvec

@@ -2,31 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
-import numpy as np
 import torch
-from gymnasium import spaces
-from numpy.typing import NDArray
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.noise import ActionNoise
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv
 
 from rlrec.agents.decision_transformer_config import DecisionTransformerConfig, check_quantile
 from rlrec.agents.drawing import DrawsSlates
+from rlrec.agents.log_and_live import LogAndLiveAgent
 from rlrec.agents.networks import TensorDict
 from rlrec.agents.plackett_luce import PlackettLuce
-from rlrec.agents.replay import LoggedTransitions, SlateBatch, SlateReplayBuffer, joined
+from rlrec.agents.replay import LoggedTransitions, SlateBatch
 from rlrec.agents.sequence_policy import SequencePolicy
-from rlrec.agents.slate_agent import Progress, SlateAgent
-from rlrec.arrays import Floats32
-from rlrec.data.catalogue import Catalogue
+from rlrec.agents.slate_agent import Progress
 from rlrec.data.log import InteractionLog
 
 
-class DecisionTransformer(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
+class DecisionTransformer(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
     """Supervised learning of what was shown before returns of a given rank.
 
     A causal transformer reads the history observed of a user (items responded to and what came
@@ -67,50 +59,13 @@ class DecisionTransformer(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type:
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"SequencePolicy": SequencePolicy}
     config_class: ClassVar[type[DecisionTransformerConfig]] = DecisionTransformerConfig
+    network: ClassVar[type[BasePolicy]] = SequencePolicy
+    config: DecisionTransformerConfig
     policy: SequencePolicy
 
-    def __init__(
-        self,
-        env: GymEnv | str | None,
-        config: DecisionTransformerConfig | None = None,
-        *,
-        item_factors: Floats32 | None = None,
-        catalogue: Catalogue | None = None,
-        seed: int | None = None,
-        tensorboard_log: str | None = None,
-        verbose: int = 0,
-        device: torch.device | str = "auto",
-        _init_setup_model: bool = True,
-    ) -> None:
-        self.config = config = config or DecisionTransformerConfig()
-        env = self._meet(env, item_factors, catalogue, verbose=verbose)
-        self._logged: LoggedTransitions | None = None
-        updates_a_step = getattr(env, "num_envs", 1) * config.updates_per_transition
-        steps_between = max(1, round(1 / updates_a_step))
-        super().__init__(
-            SequencePolicy,
-            env,
-            config.learning_rate,
-            buffer_size=config.buffer_size,
-            learning_starts=config.learning_starts,
-            batch_size=config.batch_size,
-            gamma=config.discount,
-            train_freq=steps_between,
-            gradient_steps=max(1, round(updates_a_step * steps_between)),
-            replay_buffer_class=SlateReplayBuffer,
-            replay_buffer_kwargs={"discount": config.discount, "n_steps": config.n_steps},
-            policy_kwargs={"items": self.items, "config": config},
-            tensorboard_log=tensorboard_log,
-            verbose=verbose,
-            device=device,
-            support_multi_env=True,
-            seed=seed,
-            sde_support=False,
-            supported_action_spaces=(spaces.MultiDiscrete,),
-        )
-        self._sampler = np.random.default_rng(seed)
-        if _init_setup_model:
-            self._setup_model()
+    @property
+    def _n_steps(self) -> int:
+        return self.config.n_steps
 
     def prompted(self, quantile: float) -> "Prompted":
         """Return the policy that wants returns of another rank; it goes on learning with this one.
@@ -137,38 +92,20 @@ class DecisionTransformer(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type:
             CatalogueMismatchError: The log belongs to another catalogue.
             LogFormatError: The log lacks what the agent observes.
         """
-        logged = self.remember(log)
-        n_warmup = round(n_updates * self.config.warmup_share)
         with self._own_chance():
-            for update in range(n_updates):
-                self._set_rate(1.0 - 0.9 * update / n_updates)
-                batch = logged.sample(self.config.batch_size, self._sampler, n_steps=len(log))
-                self._update(batch, is_warmup=update < n_warmup)
-                if progress is not None and (update + 1) % 100 == 0:
-                    progress(update + 1, n_updates)
-        self.n_pretraining_updates += n_updates
-        return self
-
-    def remember(self, log: InteractionLog) -> LoggedTransitions:
-        """Keep a log's transitions for the updates of `learn` (`pretrain` does it by itself).
-
-        Args:
-            log: As in `pretrain`.
-        """
-        self._logged = self.transitions_of(log, self.gamma)
-        return self._logged
+            return super().pretrain(log, n_updates, progress=progress)
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Do updates on visits from interaction and from the log (called by `learn`)."""
-        self._set_rate(self.config.finetuning_rate if self.n_pretraining_updates else 1.0)
         with self._own_chance():
-            told = [self._update(self._sample(batch_size)) for _ in range(gradient_steps)]
-        self._n_updates += gradient_steps
-        for name, values in zip(_Told._fields, zip(*told, strict=True), strict=True):
-            self.logger.record(f"train/{name}", float(np.mean(values)))
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+            super().train(gradient_steps, batch_size)
 
-    def _update(self, batch: SlateBatch, is_warmup: bool = False) -> "_Told":
+    def _learn_from(self, logged: LoggedTransitions, n_steps: int | None) -> None:
+        """Do one update of `pretrain`, on visits to their end; at first on quantiles alone."""
+        batch = logged.sample(self.config.batch_size, self._sampler, n_steps=len(logged))
+        self._update(batch, is_warmup=n_steps is None)
+
+    def _update(self, batch: SlateBatch, is_warmup: bool = False) -> dict[str, float]:
         """Do one step on the quantiles of the return and on what was shown for its rank."""
         policy = self.policy
         policy.set_training_mode(False)
@@ -185,7 +122,7 @@ class DecisionTransformer(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type:
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(policy.parameters(), self.config.max_grad_norm)
         policy.optimizer.step()
-        return _Told(quantile_loss.item(), likely.item())
+        return {"quantile_loss": quantile_loss.item(), "log_likelihood": likely.item()}
 
     @torch.no_grad()
     def _returns(self, batch: SlateBatch) -> torch.Tensor:
@@ -195,40 +132,6 @@ class DecisionTransformer(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type:
         quantiles = self.policy.return_quantiles(batch.next_observations)
         following = self.policy.quantiles.middle(quantiles)
         return batch.rewards + batch.next_discounts * following
-
-    def _sample(self, batch_size: int) -> SlateBatch:
-        """Return rows from interaction, a share of them from the log if there is one."""
-        assert isinstance(self.replay_buffer, SlateReplayBuffer)
-        n_logged = round(batch_size * self.config.log_share) if self._logged else 0
-        if self._logged is None or n_logged == 0:
-            return self.replay_buffer.sample_slates(batch_size, self._sampler)
-        logged = self._logged.sample(n_logged, self._sampler, self.config.n_steps)
-        if n_logged == batch_size:
-            return logged
-        live = self.replay_buffer.sample_slates(batch_size - n_logged, self._sampler)
-        return joined(live, logged)
-
-    def _sample_action(
-        self,
-        learning_starts: int,
-        action_noise: ActionNoise | None = None,
-        n_envs: int = 1,
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Show each user a slate drawn for the wanted rank."""
-        assert isinstance(self._last_obs, dict)
-        slates = self.act(self._last_obs, self._sampler).slates
-        return slates, slates
-
-    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
-        """End the visits in the replay buffer where `learn` is about to start new ones."""
-        resets = args[2] if len(args) > 2 else kwargs.get("reset_num_timesteps", True)
-        if (resets or self._last_obs is None) and isinstance(self.replay_buffer, SlateReplayBuffer):
-            self.replay_buffer.cut_off()
-        return super()._setup_learn(*args, **kwargs)
-
-    def _set_rate(self, share: float) -> None:
-        for group in self.policy.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * share
 
     @contextmanager
     def _own_chance(self) -> Iterator[None]:
@@ -261,10 +164,3 @@ class _Wanting(NamedTuple):
 
     def set_training_mode(self, mode: bool) -> None:
         self.policy.set_training_mode(mode)
-
-
-class _Told(NamedTuple):
-    """What the log of training shows of an update."""
-
-    quantile_loss: float
-    log_likelihood: float

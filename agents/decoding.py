@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
 
@@ -18,7 +19,22 @@ class DecodesActions(ShowsBestSlates, SlateAgent):
     """Mixed into an algorithm of stable-baselines3 whose actions are vectors in [-1, 1]."""
 
     verbose: int
+    policy: Any
+    _sampler: np.random.Generator
     _slate_space: spaces.MultiDiscrete
+
+    def predict(
+        self,
+        observation: Any,
+        state: tuple[NDArray[Any], ...] | None = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:
+        """Return the slates to show, as in stable-baselines3; chance is that of training."""
+        tensors, is_batch = self.policy.obs_to_tensor(observation)
+        seen = {key: value.cpu().numpy() for key, value in tensors.items()}
+        slates = self.act(seen, self._sampler, deterministic).slates
+        return (slates if is_batch else slates[0]), state
 
     @property
     def slate_space(self) -> spaces.MultiDiscrete:

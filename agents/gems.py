@@ -21,7 +21,7 @@ from rlrec.agents.item_embeddings import known_directions
 from rlrec.agents.networks import TensorDict, is_fresh
 from rlrec.agents.replay import LoggedTransitions
 from rlrec.agents.serving import blocks_of
-from rlrec.agents.slate_agent import Progress
+from rlrec.agents.slate_agent import Progress, pace
 from rlrec.agents.slate_coder import SlateCoder
 from rlrec.agents.state_features import StateFeatures
 from rlrec.arrays import Floats32
@@ -90,8 +90,6 @@ class GeMS(KeepsEntropyWeight, DecodesActions, SAC):  # type: ignore[misc]
         self.config = config = config or GeMSConfig()
         met = self._meet_undecoded(env, item_factors, catalogue, verbose)
         users = self._decoded(met, config.latent_size, verbose)
-        updates_a_step = users.num_envs * config.updates_per_transition
-        steps_between = max(1, round(1 / updates_a_step))
         super().__init__(
             MultiInputPolicy,
             users,
@@ -101,8 +99,7 @@ class GeMS(KeepsEntropyWeight, DecodesActions, SAC):  # type: ignore[misc]
             batch_size=config.batch_size,
             tau=config.target_rate,
             gamma=config.discount,
-            train_freq=steps_between,
-            gradient_steps=max(1, round(updates_a_step * steps_between)),
+            **pace(users.num_envs, config.updates_per_transition),
             ent_coef=f"auto_{config.entropy}",
             target_entropy=config.target_entropy * config.latent_size,
             policy_kwargs={

@@ -12,21 +12,19 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv
 
-from rlrec.agents.drawing import DrawsSlates
-from rlrec.agents.log_and_live_config import LogAndLiveConfig
 from rlrec.agents.replay import LoggedTransitions, SlateBatch, SlateReplayBuffer, joined
-from rlrec.agents.slate_agent import Progress, SlateAgent
+from rlrec.agents.slate_agent import Progress, SlateAgent, pace
 from rlrec.arrays import Floats32
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
 from rlrec.errors import ConfigError
 
 
-class LogAndLiveAgent(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
+class LogAndLiveAgent(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
     """Learns off policy: `pretrain` from a log alone, `learn` from transitions of both kinds.
 
-    An agent says what its networks are (`network`, made from `items` and `config`) and what one
-    update does (`_update`).
+    An agent says what its networks are (`network`, made with `_network_settings`), what one update
+    does (`_update`), and how it acts, by `DrawsSlates` or `ShowsBestSlates` or itself.
 
     Args:
         env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or the name of an environment.
@@ -40,14 +38,16 @@ class LogAndLiveAgent(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type: ign
         device: As in stable-baselines3.
     """
 
-    config_class: ClassVar[type[LogAndLiveConfig]]
+    config_class: ClassVar[type[Any]]
     network: ClassVar[type[BasePolicy]]
-    config: LogAndLiveConfig
+    config: Any
+    policy: Any
+    """Settings: those of `LogAndLiveConfig`, as far as the agent has a use for them."""
 
     def __init__(
         self,
         env: GymEnv | str | None,
-        config: LogAndLiveConfig | None = None,
+        config: Any = None,
         *,
         item_factors: Floats32 | None = None,
         catalogue: Catalogue | None = None,
@@ -61,8 +61,6 @@ class LogAndLiveAgent(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type: ign
         topic_aware = getattr(config, "topic_aware", False)
         env = self._meet(env, item_factors, catalogue, topic_aware=topic_aware, verbose=verbose)
         self._logged: LoggedTransitions | None = None
-        updates_a_step = getattr(env, "num_envs", 1) * config.updates_per_transition
-        steps_between = max(1, round(1 / updates_a_step))
         super().__init__(
             self.network,
             env,
@@ -70,13 +68,11 @@ class LogAndLiveAgent(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type: ign
             buffer_size=config.buffer_size,
             learning_starts=config.learning_starts,
             batch_size=config.batch_size,
-            tau=config.target_rate,
             gamma=config.discount,
-            train_freq=steps_between,
-            gradient_steps=max(1, round(updates_a_step * steps_between)),
+            **pace(getattr(env, "num_envs", 1), config.updates_per_transition),
             replay_buffer_class=SlateReplayBuffer,
-            replay_buffer_kwargs={"discount": config.discount, "n_steps": 1},
-            policy_kwargs={"items": self.items, "config": config},
+            replay_buffer_kwargs={"discount": config.discount, "n_steps": self._n_steps},
+            policy_kwargs=self._network_settings(env),
             tensorboard_log=tensorboard_log,
             verbose=verbose,
             device=device,
@@ -89,8 +85,17 @@ class LogAndLiveAgent(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type: ign
         if _init_setup_model:
             self._setup_model()
 
+    @property
+    def _n_steps(self) -> int:
+        """Steps that `learn` follows before values take over."""
+        return 1
+
+    def _network_settings(self, env: Any) -> dict[str, Any]:
+        """Return what `network` is made with."""
+        return {"items": self.items, "config": self.config}
+
     @classmethod
-    def _settings(cls, config: LogAndLiveConfig | None) -> LogAndLiveConfig:
+    def _settings(cls, config: Any) -> Any:
         if config is not None and not isinstance(config, cls.config_class):
             raise ConfigError(
                 f"{cls.__name__} takes a {cls.config_class.__name__}, got a {type(config).__name__}"
@@ -165,11 +170,10 @@ class LogAndLiveAgent(DrawsSlates, SlateAgent, OffPolicyAlgorithm):  # type: ign
         n_logged = round(batch_size * self.config.log_share) if self._logged else 0
         if self._logged is None or n_logged == 0:
             return self.replay_buffer.sample_slates(batch_size, self._sampler)
-        logged = self._logged.sample(n_logged, self._sampler, 1)
         if n_logged == batch_size:
-            return logged
+            return self._logged.sample(n_logged, self._sampler, self._n_steps)
         live = self.replay_buffer.sample_slates(batch_size - n_logged, self._sampler)
-        return joined(live, logged)
+        return joined(live, self._logged.sample(n_logged, self._sampler, self._n_steps))
 
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1

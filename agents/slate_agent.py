@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import maybe_make_env
@@ -15,12 +16,21 @@ from rlrec.agents.networks import ItemKnowledge
 from rlrec.agents.replay import LoggedTransitions
 from rlrec.agents.saving import SavedInFolder
 from rlrec.agents.serving import catalogue_of, check_same_catalogue, check_users
-from rlrec.arrays import Floats32
+from rlrec.arrays import Floats, Floats32, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
+from rlrec.slates import SlateDraw
 
 Progress = Callable[[int, int], None]
 """Told the updates done and those planned."""
+
+
+def pace(n_users: int, updates_per_transition: float) -> dict[str, Any]:
+    """Return how often to stop for updates, and for how many, as stable-baselines3 asks for it."""
+    updates_a_step = n_users * updates_per_transition
+    steps_between = max(1, round(1 / updates_a_step))
+    n_updates = max(1, round(updates_a_step * steps_between))
+    return {"train_freq": steps_between, "gradient_steps": n_updates}
 
 
 class SlateAgent(SavedInFolder):
@@ -109,6 +119,16 @@ class SlateAgent(SavedInFolder):
             discount,
             self.device,
         )
+
+    def act(
+        self, observations: Observations, rng: np.random.Generator, deterministic: bool = False
+    ) -> SlateDraw:
+        """Return slates for B users; see `SlatePolicy`."""
+        raise NotImplementedError
+
+    def log_probs(self, observations: Observations, slates: Ints) -> Floats:
+        """Return log-probabilities (B, K) given the prefix; see `SlatePolicy`."""
+        raise NotImplementedError
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write all that `learn` needs to go on to the bit: also users, replay and optimiser."""

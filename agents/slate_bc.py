@@ -7,6 +7,7 @@ from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor
 
+from rlrec.agents.drawing import DrawsSlates
 from rlrec.agents.log_and_live import LogAndLiveAgent
 from rlrec.agents.networks import ItemKnowledge, TensorDict
 from rlrec.agents.replay import LoggedTransitions
@@ -41,7 +42,7 @@ class SlateBCPolicy(SlateActorCritic):
         return mean_of_slots(self.distribution(obs).log_probs(slates))
 
 
-class SlateBC(LogAndLiveAgent):
+class SlateBC(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
     """Behaviour cloning: shows what the log showed in such situations.
 
     Maximises the mean over logged slates of `log pi(A | s) = sum over k of log pi(a_k | s, above)`,

@@ -9,6 +9,7 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional as F
 
+from rlrec.agents.drawing import DrawsSlates
 from rlrec.agents.item_value_policy import ItemValuePolicy, ItemValueSettings
 from rlrec.agents.log_and_live import LogAndLiveAgent
 from rlrec.agents.networks import ItemKnowledge, ItemScorer, TensorDict
@@ -46,7 +47,7 @@ class SlateBCQPolicy(ItemValuePolicy):
         return allowed
 
 
-class SlateBCQ(LogAndLiveAgent):
+class SlateBCQ(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
     """Batch-constrained Q-learning: the best of the items that the log shows in such situations.
 
     `Q(s, A) <- r + discount * (1 - left) * max over A' of Q(s', A')`, where slates, here and when

@@ -9,6 +9,7 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional as F
 
+from rlrec.agents.drawing import DrawsSlates
 from rlrec.agents.item_value_policy import ItemValuePolicy, ItemValueSettings
 from rlrec.agents.log_and_live import LogAndLiveAgent
 from rlrec.agents.networks import ItemKnowledge, TensorDict
@@ -36,7 +37,7 @@ class SlateCQLPolicy(ItemValuePolicy):
         return values
 
 
-class SlateCQL(LogAndLiveAgent):
+class SlateCQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
     """Conservative Q-learning: values of slates, those that the log does not show held down.
 
     Minimises `(Q(s, A) - r - discount * (1 - left) * max over A' of Q(s', A'))^2` plus

@@ -7,6 +7,7 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional as F
 
+from rlrec.agents.drawing import DrawsSlates
 from rlrec.agents.log_and_live import LogAndLiveAgent
 from rlrec.agents.replay import SlateBatch
 from rlrec.agents.slate_bc import mean_of_slots
@@ -14,7 +15,7 @@ from rlrec.agents.slate_iql_config import SlateIQLConfig
 from rlrec.agents.slate_iql_policy import SlateIQLPolicy
 
 
-class SlateIQL(LogAndLiveAgent):
+class SlateIQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
     """Implicit Q-learning: imitates the slates of a log, the more the better they turned out.
 
     Only slates that were shown are ever valued, so nothing is made of slates never seen:

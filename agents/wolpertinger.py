@@ -20,7 +20,7 @@ from rlrec.agents.networks import TensorDict
 from rlrec.agents.proto_decoder import ProtoDecoder, least_value
 from rlrec.agents.replay import SlateBatch, SlateReplayBuffer
 from rlrec.agents.serving import blocks_of
-from rlrec.agents.slate_agent import Progress
+from rlrec.agents.slate_agent import Progress, pace
 from rlrec.agents.state_features import StateFeatures
 from rlrec.agents.wolpertinger_config import WolpertingerConfig
 from rlrec.arrays import Floats32, Ints
@@ -65,8 +65,6 @@ class Wolpertinger(DecodesActions):
     def _algorithm_settings(self, n_users: int) -> dict[str, Any]:
         """Return what all algorithms of stable-baselines3 are told alike."""
         config = self.config
-        updates_a_step = n_users * config.updates_per_transition
-        steps_between = max(1, round(1 / updates_a_step))
         return {
             "learning_rate": config.learning_rate,
             "buffer_size": config.buffer_size,
@@ -74,8 +72,7 @@ class Wolpertinger(DecodesActions):
             "batch_size": config.batch_size,
             "tau": config.target_rate,
             "gamma": config.discount,
-            "train_freq": steps_between,
-            "gradient_steps": max(1, round(updates_a_step * steps_between)),
+            **pace(n_users, config.updates_per_transition),
             "policy_kwargs": {
                 "net_arch": [config.hidden, config.hidden],
                 "features_extractor_class": StateFeatures,
