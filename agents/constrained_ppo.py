@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.type_aliases import GymEnv
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,8 +15,7 @@ from rlrec.agents.limits import COSTS, Cost, CostMeter
 from rlrec.agents.networks import StateEncoder, TensorDict
 from rlrec.agents.slate_ppo import SlatePPO
 from rlrec.agents.slate_rollouts import SlateRollout, parts
-from rlrec.arrays import Floats, Floats32
-from rlrec.data.catalogue import Catalogue
+from rlrec.arrays import Floats
 from rlrec.errors import ConfigError
 
 _BLOCK = 4096  # transitions judged at once
@@ -68,43 +66,22 @@ class ConstrainedPPO(SlatePPO):
     excess: list[float]
     """Of each limit: how far the last round was beyond it, negative within."""
 
-    def __init__(
-        self,
-        env: GymEnv | str | None,
-        config: ConstrainedPPOConfig | None = None,
-        *,
-        item_factors: Floats32 | None = None,
-        catalogue: Catalogue | None = None,
-        seed: int | None = None,
-        tensorboard_log: str | None = None,
-        verbose: int = 0,
-        device: torch.device | str = "auto",
-        _init_setup_model: bool = True,
-    ) -> None:
-        config = config or ConstrainedPPOConfig()
+    @classmethod
+    def _checked(cls, config: Any) -> Any:
+        config = super()._checked(config)
         if not config.limits:
             raise ConfigError(
                 "ConstrainedPPO needs one limit or more, such as "
                 "ConstrainedPPOConfig(limits=(Limit(cost='n_topics', at_least=3),)); without any, "
                 "use SlatePPO"
             )
-        self.multipliers = [0.0] * len(config.limits)
-        self.accumulated, self.excess = self.multipliers.copy(), self.multipliers.copy()
-        self._cut_off: list[tuple[int, int, dict[str, Any]]] = []
-        super().__init__(
-            env,
-            config,
-            item_factors=item_factors,
-            catalogue=catalogue,
-            seed=seed,
-            tensorboard_log=tensorboard_log,
-            verbose=verbose,
-            device=device,
-            _init_setup_model=_init_setup_model,
-        )
+        return config
 
     def _setup_model(self) -> None:
         super()._setup_model()
+        self.multipliers = [0.0] * len(self.config.limits)
+        self.accumulated, self.excess = self.multipliers.copy(), self.multipliers.copy()
+        self._cut_off: list[tuple[int, int, dict[str, Any]]] = []
         space = self.observation_space
         assert isinstance(space, spaces.Dict)
         seen = space["candidate_features"].shape if "candidate_features" in space.spaces else None

@@ -57,7 +57,6 @@ class DecisionTransformer(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
     Stability: experimental.
     """
 
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"SequencePolicy": SequencePolicy}
     config_class: ClassVar[type[DecisionTransformerConfig]] = DecisionTransformerConfig
     network: ClassVar[type[BasePolicy]] = SequencePolicy
     config: DecisionTransformerConfig

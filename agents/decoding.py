@@ -7,10 +7,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
+from torch import Tensor
 
 from rlrec.agents.best_slates import ShowsBestSlates
 from rlrec.agents.decoded_users import DecodedUsers
-from rlrec.agents.slate_agent import SlateAgent
+from rlrec.agents.slate_agent import SlateAgent, pace
+from rlrec.agents.state_features import StateFeatures
 from rlrec.arrays import Floats32
 from rlrec.data.catalogue import Catalogue
 
@@ -49,22 +51,47 @@ class DecodesActions(ShowsBestSlates, SlateAgent):
         """
         super().set_env(_undecoded(env), force_reset)
 
-    def _meet_undecoded(
+    def _meet(
         self,
         env: GymEnv | str | None,
         item_factors: Floats32 | None,
         catalogue: Catalogue | None,
         verbose: int,
-    ) -> Any:
-        """Note what is known of users and items, and what the users can be shown."""
-        users = self._meet(_undecoded(env), item_factors, catalogue, verbose=verbose)
+    ) -> DecodedUsers:
+        users = super()._meet(_undecoded(env), item_factors, catalogue, verbose)
         self._slate_space = users.action_space
-        return users
+        return self._decoded(users, self._prepare(users), verbose)
+
+    def _prepare(self, users: Any) -> int:
+        """Make what decodes actions before the algorithm is made; return the size of an action."""
+        raise NotImplementedError
 
     def _decoded(self, users: GymEnv, size: int, verbose: int) -> DecodedUsers:
         """Return users under actions of some size."""
         space = spaces.Box(-1.0, 1.0, (size,), np.float32)
         return DecodedUsers(BaseAlgorithm._wrap_env(users, verbose), space)
+
+    def _algorithm_settings(self, users: Any) -> dict[str, Any]:
+        config = self.config
+        return {
+            "learning_rate": config.learning_rate,
+            "buffer_size": config.buffer_size,
+            "learning_starts": config.learning_starts,
+            "batch_size": config.batch_size,
+            "tau": config.target_rate,
+            "gamma": config.discount,
+            **pace(users.num_envs, config.updates_per_transition),
+            "policy_kwargs": {
+                "net_arch": [config.hidden, config.hidden],
+                "features_extractor_class": StateFeatures,
+                "features_extractor_kwargs": {"vectors": self._history_vectors(users)},
+            },
+            "_init_setup_model": False,
+        }
+
+    def _history_vectors(self, users: Any) -> Tensor | None:
+        """Return vectors (N, d) of the items that histories name; None for none."""
+        raise NotImplementedError
 
     def _as_stepped(self, env: GymEnv) -> GymEnv:
         assert self.action_space.shape is not None

@@ -10,7 +10,7 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
-from stable_baselines3.common.type_aliases import GymEnv
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.sac.policies import MultiInputPolicy
 from torch import Tensor
 
@@ -21,11 +21,8 @@ from rlrec.agents.item_embeddings import known_directions
 from rlrec.agents.networks import TensorDict, is_fresh
 from rlrec.agents.replay import LoggedTransitions
 from rlrec.agents.serving import blocks_of
-from rlrec.agents.slate_agent import Progress, pace
+from rlrec.agents.slate_agent import Progress
 from rlrec.agents.slate_coder import SlateCoder
-from rlrec.agents.state_features import StateFeatures
-from rlrec.arrays import Floats32
-from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
 from rlrec.errors import ConfigError
 
@@ -71,51 +68,19 @@ class GeMS(KeepsEntropyWeight, DecodesActions, SAC):  # type: ignore[misc]
         "num_timesteps",
         "log_entropy_weight",
     )
+    network: ClassVar[type[BasePolicy]] = MultiInputPolicy
     config: GeMSConfig
     coder: SlateCoder
 
-    def __init__(
-        self,
-        env: GymEnv | str | None,
-        config: GeMSConfig | None = None,
-        *,
-        item_factors: Floats32 | None = None,
-        catalogue: Catalogue | None = None,
-        seed: int | None = None,
-        tensorboard_log: str | None = None,
-        verbose: int = 0,
-        device: torch.device | str = "auto",
-        _init_setup_model: bool = True,
-    ) -> None:
-        self.config = config = config or GeMSConfig()
-        met = self._meet_undecoded(env, item_factors, catalogue, verbose)
-        users = self._decoded(met, config.latent_size, verbose)
-        super().__init__(
-            MultiInputPolicy,
-            users,
-            config.learning_rate,
-            buffer_size=config.buffer_size,
-            learning_starts=config.learning_starts,
-            batch_size=config.batch_size,
-            tau=config.target_rate,
-            gamma=config.discount,
-            **pace(users.num_envs, config.updates_per_transition),
-            ent_coef=f"auto_{config.entropy}",
-            target_entropy=config.target_entropy * config.latent_size,
-            policy_kwargs={
-                "net_arch": [config.hidden, config.hidden],
-                "features_extractor_class": StateFeatures,
-                "features_extractor_kwargs": {"vectors": self._history_vectors(users)},
-            },
-            tensorboard_log=tensorboard_log,
-            verbose=verbose,
-            device=device,
-            seed=seed,
-            _init_setup_model=False,
-        )
-        self._sampler = np.random.default_rng(seed)
-        if _init_setup_model:
-            self._setup_model()
+    def _prepare(self, users: Any) -> int:
+        return self.config.latent_size
+
+    def _algorithm_settings(self, users: Any) -> dict[str, Any]:
+        return {
+            **super()._algorithm_settings(users),
+            "ent_coef": f"auto_{self.config.entropy}",
+            "target_entropy": self.config.target_entropy * self.config.latent_size,
+        }
 
     def _history_vectors(self, users: Any) -> Tensor | None:
         """Return vectors (N, d) of the items that histories name, where they are observed."""

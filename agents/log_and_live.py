@@ -9,22 +9,17 @@ from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv
 
 from rlrec.agents.replay import LoggedTransitions, SlateBatch, SlateReplayBuffer, joined
 from rlrec.agents.slate_agent import Progress, SlateAgent, pace
-from rlrec.arrays import Floats32
-from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
-from rlrec.errors import ConfigError
 
 
 class LogAndLiveAgent(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
     """Learns off policy: `pretrain` from a log alone, `learn` from transitions of both kinds.
 
-    An agent says what its networks are (`network`, made with `_network_settings`), what one update
-    does (`_update`), and how it acts, by `DrawsSlates` or `ShowsBestSlates` or itself.
+    An agent says what its networks are made with (`_network_settings`), what one update does
+    (`_update`), and how it acts, by `DrawsSlates` or `ShowsBestSlates`.
 
     Args:
         env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or the name of an environment.
@@ -39,51 +34,29 @@ class LogAndLiveAgent(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
     """
 
     config_class: ClassVar[type[Any]]
-    network: ClassVar[type[BasePolicy]]
     config: Any
     policy: Any
     """Settings: those of `LogAndLiveConfig`, as far as the agent has a use for them."""
 
-    def __init__(
-        self,
-        env: GymEnv | str | None,
-        config: Any = None,
-        *,
-        item_factors: Floats32 | None = None,
-        catalogue: Catalogue | None = None,
-        seed: int | None = None,
-        tensorboard_log: str | None = None,
-        verbose: int = 0,
-        device: torch.device | str = "auto",
-        _init_setup_model: bool = True,
-    ) -> None:
-        self.config = config = self._settings(config)
-        topic_aware = getattr(config, "topic_aware", False)
-        env = self._meet(env, item_factors, catalogue, topic_aware=topic_aware, verbose=verbose)
-        self._logged: LoggedTransitions | None = None
-        super().__init__(
-            self.network,
-            env,
-            config.learning_rate,
-            buffer_size=config.buffer_size,
-            learning_starts=config.learning_starts,
-            batch_size=config.batch_size,
-            gamma=config.discount,
-            **pace(getattr(env, "num_envs", 1), config.updates_per_transition),
-            replay_buffer_class=SlateReplayBuffer,
-            replay_buffer_kwargs={"discount": config.discount, "n_steps": self._n_steps},
-            policy_kwargs=self._network_settings(env),
-            tensorboard_log=tensorboard_log,
-            verbose=verbose,
-            device=device,
-            support_multi_env=True,
-            seed=seed,
-            sde_support=False,
-            supported_action_spaces=(spaces.MultiDiscrete,),
-        )
-        self._sampler = np.random.default_rng(seed)
-        if _init_setup_model:
-            self._setup_model()
+    _logged: LoggedTransitions | None = None
+    """The log, once there was one."""
+
+    def _algorithm_settings(self, users: Any) -> dict[str, Any]:
+        config = self.config
+        return {
+            "learning_rate": config.learning_rate,
+            "buffer_size": config.buffer_size,
+            "learning_starts": config.learning_starts,
+            "batch_size": config.batch_size,
+            "gamma": config.discount,
+            **pace(getattr(users, "num_envs", 1), config.updates_per_transition),
+            "replay_buffer_class": SlateReplayBuffer,
+            "replay_buffer_kwargs": {"discount": config.discount, "n_steps": self._n_steps},
+            "policy_kwargs": self._network_settings(users),
+            "support_multi_env": True,
+            "sde_support": False,
+            "supported_action_spaces": (spaces.MultiDiscrete,),
+        }
 
     @property
     def _n_steps(self) -> int:
@@ -93,14 +66,6 @@ class LogAndLiveAgent(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
     def _network_settings(self, env: Any) -> dict[str, Any]:
         """Return what `network` is made with."""
         return {"items": self.items, "config": self.config}
-
-    @classmethod
-    def _settings(cls, config: Any) -> Any:
-        if config is not None and not isinstance(config, cls.config_class):
-            raise ConfigError(
-                f"{cls.__name__} takes a {cls.config_class.__name__}, got a {type(config).__name__}"
-            )
-        return config or cls.config_class()
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
         """End the visits in the replay buffer where `learn` is about to start new ones."""

@@ -1,19 +1,14 @@
 """SlateA2C: advantage actor-critic of slates drawn without repeats."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import numpy as np
-import torch
 from stable_baselines3 import A2C
-from stable_baselines3.common.type_aliases import GymEnv
 from torch import Tensor
 
 from rlrec.agents.slate_a2c_config import SlateA2CConfig
-from rlrec.agents.slate_actor_critic import Judged, SlateActorCritic
+from rlrec.agents.slate_actor_critic import Judged
 from rlrec.agents.slate_on_policy import SlateOnPolicy
-from rlrec.agents.slate_rollouts import SlateRollout, SlateRolloutBuffer
-from rlrec.arrays import Floats32
-from rlrec.data.catalogue import Catalogue
+from rlrec.agents.slate_rollouts import SlateRollout
 
 
 class SlateA2C(SlateOnPolicy, A2C):  # type: ignore[misc]
@@ -45,43 +40,9 @@ class SlateA2C(SlateOnPolicy, A2C):  # type: ignore[misc]
     config_class: ClassVar[type[SlateA2CConfig]] = SlateA2CConfig
     config: SlateA2CConfig
 
-    def __init__(
-        self,
-        env: GymEnv | str | None,
-        config: SlateA2CConfig | None = None,
-        *,
-        item_factors: Floats32 | None = None,
-        catalogue: Catalogue | None = None,
-        seed: int | None = None,
-        tensorboard_log: str | None = None,
-        verbose: int = 0,
-        device: torch.device | str = "auto",
-        _init_setup_model: bool = True,
-    ) -> None:
-        self.config = config = config or SlateA2CConfig()
-        topic_aware = config.topic_aware
-        env = self._meet(env, item_factors, catalogue, topic_aware=topic_aware, verbose=verbose)
-        self.leash = config.leash
-        super().__init__(
-            SlateActorCritic,  # type: ignore[arg-type]
-            env,
-            config.learning_rate,
-            n_steps=self._steps_a_round(env),
-            gamma=config.discount,
-            gae_lambda=config.trace,
-            ent_coef=config.entropy,
-            use_rms_prop=False,  # the networks bring Adam
-            rollout_buffer_class=SlateRolloutBuffer,
-            policy_kwargs=self._policy_settings(),
-            tensorboard_log=tensorboard_log,
-            verbose=verbose,
-            device=device,
-            seed=seed,
-            _init_setup_model=False,
-        )
-        self._sampler = np.random.default_rng(seed)
-        if _init_setup_model:
-            self._setup_model()
+    def _algorithm_settings(self, users: Any) -> dict[str, Any]:
+        # The networks bring Adam.
+        return {**super()._algorithm_settings(users), "use_rms_prop": False}
 
     def train(self) -> None:
         """Do one update on all transitions of a round (called by `learn`)."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import maybe_make_env
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv
 
 from rlrec.agents.checkpoints import load_training, save_training
@@ -19,6 +20,7 @@ from rlrec.agents.serving import catalogue_of, check_same_catalogue, check_users
 from rlrec.arrays import Floats, Floats32, Ints, Observations
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
+from rlrec.errors import ConfigError
 from rlrec.slates import SlateDraw
 
 Progress = Callable[[int, int], None]
@@ -37,8 +39,12 @@ class SlateAgent(SavedInFolder):
     """Mixed into an algorithm of stable-baselines3, before it in the list of bases.
 
     An agent is made as `Agent(env, config, item_factors=..., catalogue=..., seed=...)`, learns by
-    `pretrain(log)` and `learn(n)`, and is a slate policy: `act`, `log_probs`.
+    `pretrain(log)` and `learn(n)`, and is a slate policy: `act`, `log_probs`. It says what its
+    settings are (`config_class`), its networks (`network`), and what the algorithm is told
+    (`_algorithm_settings`).
     """
+
+    network: ClassVar[type[BasePolicy]]
 
     kept: ClassVar[tuple[str, ...]] = ("n_pretraining_updates", "num_timesteps")
     learns_live: ClassVar[bool] = True
@@ -50,26 +56,72 @@ class SlateAgent(SavedInFolder):
     """What the networks know of the items before training."""
     catalogue: Catalogue | None
     n_pretraining_updates: int
+    config: Any
+    _sampler: np.random.Generator
+
+    def __init__(
+        self,
+        env: GymEnv | str | None,
+        config: Any = None,
+        *,
+        item_factors: Floats32 | None = None,
+        catalogue: Catalogue | None = None,
+        seed: int | None = None,
+        tensorboard_log: str | None = None,
+        verbose: int = 0,
+        device: torch.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        self.config = self._checked(config)
+        users = self._meet(env, item_factors, catalogue, verbose)
+        super().__init__(  # type: ignore[call-arg]
+            self.network,
+            users,
+            **self._algorithm_settings(users),
+            tensorboard_log=tensorboard_log,
+            verbose=verbose,
+            device=device,
+            seed=seed,
+        )
+        self._sampler = np.random.default_rng(seed)
+        if _init_setup_model:
+            self._setup_model()
+
+    def _setup_model(self) -> None:
+        """Make networks and buffers, as in stable-baselines3."""
+        super()._setup_model()  # type: ignore[misc]
+
+    @classmethod
+    def _checked(cls, config: Any) -> Any:
+        """Return the settings, by default those of `config_class`."""
+        if config is not None and not isinstance(config, cls.config_class):
+            raise ConfigError(
+                f"{cls.__name__} takes a {cls.config_class.__name__}, got a {type(config).__name__}"
+            )
+        return config or cls.config_class()
+
+    def _algorithm_settings(self, users: Any) -> dict[str, Any]:
+        """Return what the algorithm of stable-baselines3 is told about learning from `users`."""
+        raise NotImplementedError
 
     def _meet(
         self,
         env: GymEnv | str | None,
         item_factors: Floats32 | None,
         catalogue: Catalogue | None,
-        *,
-        topic_aware: bool = False,
-        verbose: int = 0,
+        verbose: int,
     ) -> Any:
         """Note what is known of the users and items (called first when an agent is made).
 
         Returns:
-            The users, made if `env` is a name.
+            The users, made if `env` is a name, as the algorithm steps them.
         """
         env = maybe_make_env(env, verbose) if isinstance(env, str) else env
         check_users(env, type(self).__name__)
         self.catalogue = catalogue = catalogue or catalogue_of(env)
         features = None if catalogue is None else catalogue.features
-        topics = None if catalogue is None or not topic_aware else catalogue.topics
+        is_aware = getattr(self.config, "topic_aware", False)
+        topics = None if catalogue is None or not is_aware else catalogue.topics
         self.items = ItemKnowledge(features, item_factors, topics)
         self.n_pretraining_updates = 0
         return env

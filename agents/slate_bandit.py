@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv
 from torch import Tensor
 
 from rlrec.agents.crossed_features import Crossed
@@ -21,8 +20,7 @@ from rlrec.agents.serving import blocks_of
 from rlrec.agents.slate_agent import Progress, SlateAgent
 from rlrec.agents.slate_bandit_config import SlateBanditConfig
 from rlrec.agents.slate_bandit_policy import SlateBanditPolicy
-from rlrec.arrays import Floats, Floats32, Ints, Observations
-from rlrec.data.catalogue import Catalogue
+from rlrec.arrays import Floats, Ints, Observations
 from rlrec.data.log import InteractionLog
 from rlrec.policy import RandomPolicy, n_users_of
 from rlrec.slates import SlateDraw, given_prefix
@@ -37,52 +35,29 @@ class SlateBandit(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
     a bandit, so its replay buffer holds no more than the last step.
     """
 
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"SlateBanditPolicy": SlateBanditPolicy}
     config_class: ClassVar[type[Any]] = SlateBanditConfig
+    network: ClassVar[type[BasePolicy]] = SlateBanditPolicy
     config: Any
     policy: SlateBanditPolicy
 
-    def __init__(
-        self,
-        env: GymEnv | str | None,
-        config: Any = None,
-        *,
-        item_factors: Floats32 | None = None,
-        catalogue: Catalogue | None = None,
-        seed: int | None = None,
-        tensorboard_log: str | None = None,
-        verbose: int = 0,
-        device: torch.device | str = "auto",
-        _init_setup_model: bool = True,
-    ) -> None:
-        self.config = config or self.config_class()
-        env = self._meet(env, item_factors, catalogue, verbose=verbose)
-        super().__init__(
-            SlateBanditPolicy,
-            env,
-            1.0,  # nothing here descends a gradient
-            buffer_size=2 * getattr(env, "num_envs", 1),
-            learning_starts=0,
-            train_freq=1,
-            gradient_steps=1,
-            replay_buffer_class=SlateReplayBuffer,
-            replay_buffer_kwargs={"discount": 0.0, "n_steps": 1},
-            policy_kwargs={
+    def _algorithm_settings(self, users: Any) -> dict[str, Any]:
+        return {
+            "learning_rate": 1.0,  # nothing here descends a gradient
+            "buffer_size": 2 * getattr(users, "num_envs", 1),
+            "learning_starts": 0,
+            "train_freq": 1,
+            "gradient_steps": 1,
+            "replay_buffer_class": SlateReplayBuffer,
+            "replay_buffer_kwargs": {"discount": 0.0, "n_steps": 1},
+            "policy_kwargs": {
                 "items": self.items,
                 "config": self.config,
                 "n_draws": self.n_rankings,
             },
-            tensorboard_log=tensorboard_log,
-            verbose=verbose,
-            device=device,
-            support_multi_env=True,
-            seed=seed,
-            sde_support=False,
-            supported_action_spaces=(spaces.MultiDiscrete,),
-        )
-        self._sampler = np.random.default_rng(seed)
-        if _init_setup_model:
-            self._setup_model()
+            "support_multi_env": True,
+            "sde_support": False,
+            "supported_action_spaces": (spaces.MultiDiscrete,),
+        }
 
     @property
     def n_rankings(self) -> int:

@@ -37,7 +37,7 @@ class SlateOnPolicy(DrawsSlates, SlateAgent):
     The algorithm says in `_objective` what its actor is after, and does its updates in `train`.
     """
 
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"SlateActorCritic": SlateActorCritic}
+    network: ClassVar[type[BasePolicy]] = SlateActorCritic
     kept: ClassVar[tuple[str, ...]] = ("n_pretraining_updates", "num_timesteps", "leash")
     config: SlateOnPolicyConfig
     policy: SlateActorCritic
@@ -54,18 +54,27 @@ class SlateOnPolicy(DrawsSlates, SlateAgent):
     _current_progress_remaining: float
     _n_updates: int
 
-    def _steps_a_round(self, env: Any) -> int:
-        """Return the steps of each user between two rounds of updates."""
-        return max(2, self.config.n_transitions // int(getattr(env, "num_envs", 1)))
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        self.leash = self.config.leash
 
-    def _policy_settings(self) -> dict[str, Any]:
-        """Return what the networks are made from."""
+    def _algorithm_settings(self, users: Any) -> dict[str, Any]:
+        config = self.config
         return {
-            "items": self.items,
-            "item_size": self.config.item_size,
-            "hidden": self.config.hidden,
-            "value_scale": self.config.value_scale,
-            "topic_spread": self.config.topic_spread,
+            "learning_rate": config.learning_rate,
+            "n_steps": max(2, config.n_transitions // int(getattr(users, "num_envs", 1))),
+            "gamma": config.discount,
+            "gae_lambda": config.trace,
+            "ent_coef": config.entropy,
+            "rollout_buffer_class": SlateRolloutBuffer,
+            "policy_kwargs": {
+                "items": self.items,
+                "item_size": config.item_size,
+                "hidden": config.hidden,
+                "value_scale": config.value_scale,
+                "topic_spread": config.topic_spread,
+            },
+            "_init_setup_model": False,
         }
 
     def pretrain(

@@ -1,19 +1,15 @@
 """SlatePPO: proximal policy optimisation of slates drawn without repeats."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from stable_baselines3 import PPO
-from stable_baselines3.common.type_aliases import GymEnv
 from torch import Tensor
 
-from rlrec.agents.slate_actor_critic import Judged, SlateActorCritic
+from rlrec.agents.slate_actor_critic import Judged
 from rlrec.agents.slate_on_policy import MOST_LOG_RATIO, SlateOnPolicy, Told, log_ratio
 from rlrec.agents.slate_ppo_config import SlatePPOConfig
-from rlrec.agents.slate_rollouts import SlateRollout, SlateRolloutBuffer, parts
-from rlrec.arrays import Floats32
-from rlrec.data.catalogue import Catalogue
+from rlrec.agents.slate_rollouts import SlateRollout, parts
 
 
 class SlatePPO(SlateOnPolicy, PPO):  # type: ignore[misc]
@@ -50,48 +46,16 @@ class SlatePPO(SlateOnPolicy, PPO):  # type: ignore[misc]
     config_class: ClassVar[type[SlatePPOConfig]] = SlatePPOConfig
     config: SlatePPOConfig
 
-    def __init__(
-        self,
-        env: GymEnv | str | None,
-        config: SlatePPOConfig | None = None,
-        *,
-        item_factors: Floats32 | None = None,
-        catalogue: Catalogue | None = None,
-        seed: int | None = None,
-        tensorboard_log: str | None = None,
-        verbose: int = 0,
-        device: torch.device | str = "auto",
-        _init_setup_model: bool = True,
-    ) -> None:
-        self.config = config = config or SlatePPOConfig()
-        topic_aware = config.topic_aware
-        env = self._meet(env, item_factors, catalogue, topic_aware=topic_aware, verbose=verbose)
-        self.leash = config.leash
-        n_steps = self._steps_a_round(env)
-        super().__init__(
-            SlateActorCritic,  # type: ignore[arg-type]
-            env,
-            config.learning_rate,
-            n_steps=n_steps,
-            # updates here take parts of `config.batch_size`
-            batch_size=n_steps * getattr(env, "num_envs", 1),
-            n_epochs=config.n_epochs,
-            gamma=config.discount,
-            gae_lambda=config.trace,
-            clip_range=config.clip,
-            ent_coef=config.entropy,
-            target_kl=config.stop_kl,
-            rollout_buffer_class=SlateRolloutBuffer,
-            policy_kwargs=self._policy_settings(),
-            tensorboard_log=tensorboard_log,
-            verbose=verbose,
-            device=device,
-            seed=seed,
-            _init_setup_model=False,
-        )
-        self._sampler = np.random.default_rng(seed)
-        if _init_setup_model:
-            self._setup_model()
+    def _algorithm_settings(self, users: Any) -> dict[str, Any]:
+        shared = super()._algorithm_settings(users)
+        return {
+            **shared,
+            # Updates here take parts of `config.batch_size`.
+            "batch_size": shared["n_steps"] * getattr(users, "num_envs", 1),
+            "n_epochs": self.config.n_epochs,
+            "clip_range": self.config.clip,
+            "target_kl": self.config.stop_kl,
+        }
 
     def train(self) -> None:
         """Do updates on the transitions of a round (called by `learn`)."""

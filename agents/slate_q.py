@@ -59,7 +59,6 @@ class SlateQ(ShowsBestSlates, LogAndLiveAgent):  # type: ignore[misc]
     Stability: experimental.
     """
 
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"SlateQPolicy": SlateQPolicy}
     config_class: ClassVar[type[SlateQConfig]] = SlateQConfig
     kept: ClassVar[tuple[str, ...]] = ("n_pretraining_updates", "num_timesteps", "exploration")
     network: ClassVar[type[BasePolicy]] = SlateQPolicy

@@ -1,13 +1,12 @@
 """TopKReinforce: policy gradient from logs, corrected for the logging policy and for K slots."""
 
 import logging
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -19,8 +18,7 @@ from rlrec.agents.slate_agent import Progress, SlateAgent
 from rlrec.agents.slate_rollouts import SlateRollout, SlateRolloutBuffer
 from rlrec.agents.top_k_policy import TopKPolicy
 from rlrec.agents.top_k_reinforce_config import TopKReinforceConfig
-from rlrec.arrays import Floats, Floats32
-from rlrec.data.catalogue import Catalogue
+from rlrec.arrays import Floats
 from rlrec.data.log import InteractionLog
 
 _LOG = logging.getLogger(__name__)
@@ -63,53 +61,33 @@ class TopKReinforce(DrawsSlates, SlateAgent, OnPolicyAlgorithm):  # type: ignore
     Stability: experimental.
     """
 
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"TopKPolicy": TopKPolicy}
     config_class: ClassVar[type[TopKReinforceConfig]] = TopKReinforceConfig
+    network: ClassVar[type[BasePolicy]] = TopKPolicy
+    config: TopKReinforceConfig
     policy: TopKPolicy  # type: ignore[assignment]
 
-    def __init__(
-        self,
-        env: GymEnv | str | None,
-        config: TopKReinforceConfig | None = None,
-        *,
-        item_factors: Floats32 | None = None,
-        catalogue: Catalogue | None = None,
-        seed: int | None = None,
-        tensorboard_log: str | None = None,
-        verbose: int = 0,
-        device: torch.device | str = "auto",
-        _init_setup_model: bool = True,
-    ) -> None:
-        self.config = config = config or TopKReinforceConfig()
-        env = self._meet(env, item_factors, catalogue, verbose=verbose)
-        super().__init__(
-            TopKPolicy,  # type: ignore[arg-type]
-            env,
-            config.learning_rate,
-            n_steps=max(1, config.n_transitions // getattr(env, "num_envs", 1)),
-            gamma=config.discount,
-            gae_lambda=1.0,  # returns as they were, the critic's value where they are cut off
-            ent_coef=config.entropy,
-            vf_coef=1.0,
-            max_grad_norm=config.max_grad_norm,
-            use_sde=False,
-            sde_sample_freq=-1,
-            rollout_buffer_class=SlateRolloutBuffer,
-            policy_kwargs={
+    def _algorithm_settings(self, users: Any) -> dict[str, Any]:
+        config = self.config
+        return {
+            "learning_rate": config.learning_rate,
+            "n_steps": max(1, config.n_transitions // getattr(users, "num_envs", 1)),
+            "gamma": config.discount,
+            # Returns as they were, the critic's value where they are cut off.
+            "gae_lambda": 1.0,
+            "ent_coef": config.entropy,
+            "vf_coef": 1.0,
+            "max_grad_norm": config.max_grad_norm,
+            "use_sde": False,
+            "sde_sample_freq": -1,
+            "rollout_buffer_class": SlateRolloutBuffer,
+            "policy_kwargs": {
                 "items": self.items,
                 "item_size": config.item_size,
                 "hidden": config.hidden,
                 "value_scale": config.value_scale,
             },
-            tensorboard_log=tensorboard_log,
-            verbose=verbose,
-            device=device,
-            seed=seed,
-            _init_setup_model=False,
-        )
-        self._sampler = np.random.default_rng(seed)
-        if _init_setup_model:
-            self._setup_model()
+            "_init_setup_model": False,
+        }
 
     def pretrain(
         self, log: InteractionLog, n_updates: int = 1_500, *, progress: Progress | None = None

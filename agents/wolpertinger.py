@@ -8,23 +8,19 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import ContinuousCritic
-from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional as F
 
-from rlrec.agents.decoded_users import DecodedUsers
 from rlrec.agents.decoding import DecodesActions
 from rlrec.agents.item_embeddings import ItemEmbeddings
 from rlrec.agents.networks import TensorDict
 from rlrec.agents.proto_decoder import ProtoDecoder, least_value
 from rlrec.agents.replay import SlateBatch, SlateReplayBuffer
 from rlrec.agents.serving import blocks_of
-from rlrec.agents.slate_agent import Progress, pace
-from rlrec.agents.state_features import StateFeatures
+from rlrec.agents.slate_agent import Progress
 from rlrec.agents.wolpertinger_config import WolpertingerConfig
-from rlrec.arrays import Floats32, Ints
-from rlrec.data.catalogue import Catalogue
+from rlrec.arrays import Ints
 from rlrec.data.log import InteractionLog
 
 _LEAST_SIZE = 0.01  # of values, in units of `value_scale`
@@ -44,41 +40,18 @@ class Wolpertinger(DecodesActions):
     decoder: ProtoDecoder
     _n_updates: int
 
-    def _meet_by_protos(
-        self,
-        env: GymEnv | str | None,
-        item_factors: Floats32 | None,
-        catalogue: Catalogue | None,
-        verbose: int,
-    ) -> DecodedUsers:
-        """Note what is known of users and items, and return the users under protos."""
+    def _prepare(self, users: Any) -> int:
         config = self.config
-        users = self._meet_undecoded(env, item_factors, catalogue, verbose)
         items = ItemEmbeddings(users.observation_space, self.items, self.catalogue, config.beam)
         slate_size = len(self.slate_space.nvec)
         self.decoder = ProtoDecoder(
             items, config.form, slate_size, config.n_nearest, self.n_choices
         )
         # Items have length 1, so no number of theirs lies outside of [-1, 1].
-        return self._decoded(users, self.decoder.proto_size, verbose)
+        return self.decoder.proto_size
 
-    def _algorithm_settings(self, n_users: int) -> dict[str, Any]:
-        """Return what all algorithms of stable-baselines3 are told alike."""
-        config = self.config
-        return {
-            "learning_rate": config.learning_rate,
-            "buffer_size": config.buffer_size,
-            "learning_starts": config.learning_starts,
-            "batch_size": config.batch_size,
-            "tau": config.target_rate,
-            "gamma": config.discount,
-            **pace(n_users, config.updates_per_transition),
-            "policy_kwargs": {
-                "net_arch": [config.hidden, config.hidden],
-                "features_extractor_class": StateFeatures,
-                "features_extractor_kwargs": {"vectors": self.decoder.items.table},
-            },
-        }
+    def _history_vectors(self, users: Any) -> Tensor | None:
+        return self.decoder.items.table
 
     def _setup_model(self) -> None:
         self.replay_buffer = SlateReplayBuffer(
@@ -90,7 +63,7 @@ class Wolpertinger(DecodesActions):
             discount=self.config.discount,
             n_steps=1,
         )
-        super()._setup_model()  # type: ignore[misc]
+        super()._setup_model()
         self.decoder.to(self.device)
 
     def best_slates(self, observations: TensorDict) -> Tensor:

@@ -1,11 +1,9 @@
 """WolpertingerSAC: soft actor-critic over proto-actions."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import numpy as np
-import torch
 from stable_baselines3 import SAC
-from stable_baselines3.common.type_aliases import GymEnv
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.sac.policies import MultiInputPolicy
 from torch import Tensor
 
@@ -14,8 +12,6 @@ from rlrec.agents.networks import TensorDict
 from rlrec.agents.proto_decoder import least_value
 from rlrec.agents.wolpertinger import Wolpertinger
 from rlrec.agents.wolpertinger_config import WolpertingerSACConfig
-from rlrec.arrays import Floats32
-from rlrec.data.catalogue import Catalogue
 
 
 class WolpertingerSAC(KeepsEntropyWeight, Wolpertinger, SAC):  # type: ignore[misc]
@@ -58,38 +54,15 @@ class WolpertingerSAC(KeepsEntropyWeight, Wolpertinger, SAC):  # type: ignore[mi
         "num_timesteps",
         "log_entropy_weight",
     )
+    network: ClassVar[type[BasePolicy]] = MultiInputPolicy
     config: WolpertingerSACConfig
 
-    def __init__(
-        self,
-        env: GymEnv | str | None,
-        config: WolpertingerSACConfig | None = None,
-        *,
-        item_factors: Floats32 | None = None,
-        catalogue: Catalogue | None = None,
-        seed: int | None = None,
-        tensorboard_log: str | None = None,
-        verbose: int = 0,
-        device: torch.device | str = "auto",
-        _init_setup_model: bool = True,
-    ) -> None:
-        self.config = config or WolpertingerSACConfig()
-        users = self._meet_by_protos(env, item_factors, catalogue, verbose)
-        super().__init__(
-            MultiInputPolicy,
-            users,
-            **self._algorithm_settings(users.num_envs),
-            ent_coef=f"auto_{self.config.entropy}",
-            target_entropy=self.config.target_entropy * self.decoder.proto_size,
-            tensorboard_log=tensorboard_log,
-            verbose=verbose,
-            device=device,
-            seed=seed,
-            _init_setup_model=False,
-        )
-        self._sampler = np.random.default_rng(seed)
-        if _init_setup_model:
-            self._setup_model()
+    def _algorithm_settings(self, users: Any) -> dict[str, Any]:
+        return {
+            **super()._algorithm_settings(users),
+            "ent_coef": f"auto_{self.config.entropy}",
+            "target_entropy": self.config.target_entropy * self.decoder.proto_size,
+        }
 
     def _protos(self, observations: TensorDict) -> Tensor:
         protos: Tensor = self.actor(observations, deterministic=True)

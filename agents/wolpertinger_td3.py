@@ -1,11 +1,11 @@
 """WolpertingerTD3: twin delayed deterministic policy gradients over proto-actions."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from stable_baselines3 import TD3
-from stable_baselines3.common.type_aliases import GymEnv
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import polyak_update
 from stable_baselines3.td3.policies import MultiInputPolicy
 from torch import Tensor
@@ -14,8 +14,6 @@ from rlrec.agents.networks import TensorDict
 from rlrec.agents.proto_decoder import least_value
 from rlrec.agents.wolpertinger import Wolpertinger
 from rlrec.agents.wolpertinger_config import WolpertingerTD3Config
-from rlrec.arrays import Floats32
-from rlrec.data.catalogue import Catalogue
 
 
 class WolpertingerTD3(Wolpertinger, TD3):  # type: ignore[misc]
@@ -53,39 +51,16 @@ class WolpertingerTD3(Wolpertinger, TD3):  # type: ignore[misc]
     """
 
     config_class: ClassVar[type[WolpertingerTD3Config]] = WolpertingerTD3Config
+    network: ClassVar[type[BasePolicy]] = MultiInputPolicy
     config: WolpertingerTD3Config
 
-    def __init__(
-        self,
-        env: GymEnv | str | None,
-        config: WolpertingerTD3Config | None = None,
-        *,
-        item_factors: Floats32 | None = None,
-        catalogue: Catalogue | None = None,
-        seed: int | None = None,
-        tensorboard_log: str | None = None,
-        verbose: int = 0,
-        device: torch.device | str = "auto",
-        _init_setup_model: bool = True,
-    ) -> None:
-        self.config = config or WolpertingerTD3Config()
-        users = self._meet_by_protos(env, item_factors, catalogue, verbose)
-        super().__init__(
-            MultiInputPolicy,
-            users,
-            **self._algorithm_settings(users.num_envs),
-            policy_delay=self.config.policy_delay,
-            target_policy_noise=self.config.target_noise,
-            target_noise_clip=self.config.target_noise_clip,
-            tensorboard_log=tensorboard_log,
-            verbose=verbose,
-            device=device,
-            seed=seed,
-            _init_setup_model=False,
-        )
-        self._sampler = np.random.default_rng(seed)
-        if _init_setup_model:
-            self._setup_model()
+    def _algorithm_settings(self, users: Any) -> dict[str, Any]:
+        return {
+            **super()._algorithm_settings(users),
+            "policy_delay": self.config.policy_delay,
+            "target_policy_noise": self.config.target_noise,
+            "target_noise_clip": self.config.target_noise_clip,
+        }
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return the optimisers of actor and critics."""
