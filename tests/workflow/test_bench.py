@@ -92,7 +92,9 @@ def test_a_cell_tells_its_budget_settings_time_and_versions(results: Path) -> No
     assert (row["interactions"], row["pretraining_updates"], row["log_steps"]) == (256, 10, 1000)
     assert row["updates"] > row["pretraining_updates"]
     assert row["settings"]["leash"] == 1.0 and row["settings"]["hidden"] == 16
-    assert row["tuning"] is None
+    assert row["tuning"] is None and row["tried"] is None
+    by_hand = json.loads(written(results)["boredom/ALS-capped/0.json"])
+    assert "3 caps" in by_hand["tried"]
     assert row["made"]["cpu_seconds"] > 0 and row["made"]["wall_seconds"] > 0
     assert {"log", "training", "validation"} == set(row["made"]["cpu_seconds_by"])
     assert "torch" in row["made"]["versions"]

@@ -112,6 +112,14 @@ def test_who_lacks_a_task_is_named_and_left_out_of_the_overall_table() -> None:
     assert "not here: ALS." in table.note
 
 
+def test_a_task_table_says_what_was_tried_by_hand() -> None:
+    results = BenchResults([row("boredom", "ALS", 0, 0.1, tried="3 sizes, 150 users")])
+    table = task_table(results, "boredom")
+    assert dict(zip(table.columns, table.rows[0], strict=True))["tuning"] == (
+        "by hand: 3 sizes, 150 users"
+    )
+
+
 def test_a_task_table_shows_the_tuning_budget_beside_a_tuned_result() -> None:
     tuning = {"n_trials": 20, "interactions": 2_000_000}
     results = BenchResults(

@@ -83,6 +83,7 @@ def run_cell(cell: Cell, results: Path) -> None:
         "seed": cell.seed,
         **found,
         "tuning": cell.tuning,
+        "tried": cell.entry.tried.get(cell.task.family),
         "task_card": cell.task.card(),
         "made": {
             "wall_seconds": round(time.perf_counter() - began, 2),

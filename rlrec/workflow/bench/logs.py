@@ -12,7 +12,7 @@ from rlrec.workflow.bench.worlds import seed_for, simulator_of_task
 
 RANDOM_SHARE = 0.1
 MOST_OF_A_TOPIC, UNIT = 4, 5.0
-"""Users tire at 5 counted clicks. Caps of 3 to 5 were tried, on 150 users of another seed."""
+"""Users tire at 5 counted clicks, which `context` tells as a share of 5."""
 _TEMPERATURES = {"popular": 1.0, "als": 0.5, "capped": 0.3}
 _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "popular": ("popularity", {}),

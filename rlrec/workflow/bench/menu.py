@@ -30,6 +30,8 @@ class Entry:
     """Of the agent or of the baseline."""
     by_task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings that differ, by task or family."""
+    tried: Mapping[str, str] = field(default_factory=dict)
+    """By family of tasks: what was tried by hand to choose settings, for the tables."""
     draws: bool = False
     """Whether the agent may serve drawn slates; validation users decide between these and its best
     ones."""
@@ -77,6 +79,7 @@ _FIXED = (
         builder="als",
         settings={"factors": 16},
         by_task={"boredom": _TUNED_ALS},
+        tried={"boredom": "3 sizes, 6 temperatures, 150 to 200 users"},
         needs_items=True,
     ),
     Entry(
@@ -84,6 +87,7 @@ _FIXED = (
         kind="baseline",
         builder="als-capped",
         settings=_TUNED_ALS,
+        tried={"boredom": "ALS's, then 3 caps at 2 temperatures, 150 users"},
         needs_items=True,
         needs_counts=True,
     ),
@@ -95,6 +99,7 @@ def agent_entries(
     *modes: Mode,
     settings: Mapping[str, Any] | None = None,
     by_task: Mapping[str, Mapping[str, Any]] | None = None,
+    tried: Mapping[str, str] | None = None,
     draws: bool = False,
     needs_items: bool = False,
     label: str | None = None,
@@ -106,6 +111,7 @@ def agent_entries(
         modes: By default `scratch`, `offline` and `finetuned`.
         settings: For all tasks; `discount` and `value_scale` are those of the task by default.
         by_task: By task or family.
+        tried: What was tried by hand, by family.
         draws: Whether it may serve drawn slates.
         needs_items: Whether it cannot serve documents without identity.
         label: First part of the names, by default the class.
@@ -118,6 +124,7 @@ def agent_entries(
             mode=mode,
             settings=settings or {},
             by_task=by_task or {},
+            tried=tried or {},
             draws=draws,
             needs_items=needs_items or mode == "informed",
         )
@@ -133,16 +140,30 @@ _PPO_BY_TASK: dict[str, dict[str, Any]] = {
     },
     "drift": {"credit": "own"},
 }
+_PPO_TRIED = {"boredom": "short runs of one or two seeds, other users"}
 _LEASHED = {"leash": 1.0, "frozen_actor": 0.1}
 
 _AGENTS = (
     *agent_entries("SlateQ"),
-    *agent_entries("SlatePPO", "scratch", "informed", by_task=_PPO_BY_TASK, draws=True),
     *agent_entries(
-        "SlatePPO", "offline", "finetuned", settings=_LEASHED, by_task=_PPO_BY_TASK, draws=True
+        "SlatePPO", "scratch", "informed", by_task=_PPO_BY_TASK, tried=_PPO_TRIED, draws=True
     ),
     *agent_entries(
-        "SlatePPO", "finetuned", by_task=_PPO_BY_TASK, draws=True, label="SlatePPO-unleashed"
+        "SlatePPO",
+        "offline",
+        "finetuned",
+        settings=_LEASHED,
+        by_task=_PPO_BY_TASK,
+        tried=_PPO_TRIED,
+        draws=True,
+    ),
+    *agent_entries(
+        "SlatePPO",
+        "finetuned",
+        by_task=_PPO_BY_TASK,
+        tried=_PPO_TRIED,
+        draws=True,
+        label="SlatePPO-unleashed",
     ),
     *agent_entries("SlateA2C", "scratch", "finetuned", draws=True),
     *agent_entries("SlateBC", "offline", draws=True),

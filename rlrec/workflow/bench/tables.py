@@ -169,9 +169,10 @@ def _efforts(rows: Sequence[Row]) -> list[str]:
 
 def _tuning(row: Row) -> str:
     tuning = row.get("tuning")
-    if not tuning:
-        return ""
-    return f"{tuning['n_trials']} trials, {tuning['interactions']:,} interactions"
+    if tuning:
+        return f"{tuning['n_trials']} trials, {tuning['interactions']:,} interactions"
+    tried = row.get("tried")
+    return f"by hand: {tried}" if tried else ""
 
 
 def _count(numbers: Iterable[float]) -> str:
