@@ -141,13 +141,12 @@ _PPO_BY_TASK: dict[str, dict[str, Any]] = {
     "drift": {"credit": "own"},
 }
 _PPO_TRIED = {"boredom": "short runs of one or two seeds, other users"}
+_PPO: dict[str, Any] = {"by_task": _PPO_BY_TASK, "tried": _PPO_TRIED, "draws": True}
 _LEASHED = {"leash": 1.0, "frozen_actor": 0.1}
 
 _AGENTS = (
     *agent_entries("SlateQ"),
-    *agent_entries(
-        "SlatePPO", "scratch", "informed", by_task=_PPO_BY_TASK, tried=_PPO_TRIED, draws=True
-    ),
+    *agent_entries("SlatePPO", "scratch", "informed", **_PPO),
     *agent_entries(
         "SlatePPO",
         "offline",
