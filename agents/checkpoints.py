@@ -182,7 +182,7 @@ def _restore_optimizers(agent: Any, arrays: Arrays) -> None:
 
 def _check_same_training(folder: Path, saved: SavedModel, agent: Any) -> None:
     """Check that a checkpoint fits the agent that is to go on from it."""
-    if saved.settings != asdict(agent.config):
+    if saved.settings != json.loads(json.dumps(asdict(agent.config))):
         raise ModelFileError(f"{folder} is a checkpoint of an agent with other settings")
     check_meets(folder, saved, made_for(agent)["meets"])
     check_catalogue(folder, saved, agent)

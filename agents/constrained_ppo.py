@@ -91,6 +91,10 @@ class ConstrainedPPO(SlatePPO):
         self.cost_critic = CostCritic(space, *sizes).to(self.device)
         self._cost_optimizer = torch.optim.Adam(self.cost_critic.parameters(), eps=1e-5)
 
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the optimisers of actor with critic, and of the critic of costs."""
+        return {**super().optimizers(), "cost_optimizer": self._cost_optimizer}
+
     def further_networks(self) -> dict[str, nn.Module]:
         """Return the pretrained actor, if there is one, and the critic of costs."""
         return {**super().further_networks(), "cost_critic": self.cost_critic}

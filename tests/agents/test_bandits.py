@@ -1,7 +1,6 @@
 """LinUCB and ThompsonSampling: the contract of a policy, what teaches them, and known answers."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,6 @@ from rlrec.agents import (
     LinUCB,
     LinUCBConfig,
     RandomPolicy,
-    SlateA2C,
-    SlateQ,
     ThompsonSampling,
     ThompsonSamplingConfig,
 )
@@ -21,7 +18,7 @@ from rlrec.agents.slate_bandit import SlateBandit
 from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator
 from rlrec.envs.sb3 import SlateVecEnv
-from rlrec.errors import ConfigError, ModelFileError
+from rlrec.errors import ConfigError
 from rlrec.policy import SlatePolicy
 from rlrec.simulation import Simulator
 from rlrec.testing import POLICY_CHECKS
@@ -175,28 +172,6 @@ def test_forgetting_follows_users_who_change_their_mind() -> None:
             agent._see(seen, slates, liked[:, None].float())
         rates[forgetting] = agent.predict(BOTH)[0].tolist()
     assert rates == {0.8: [[1], [0]], 1.0: [[0], [1]]}
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=name_of)
-def test_a_saved_agent_acts_identically_and_others_are_refused(
-    kind: dict[str, Any], tmp_path: Path, make_users: MakeUsers
-) -> None:
-    users = make_users(16)
-    agent = make(users, kind, exploration=0.1).learn(160)
-    agent.save(tmp_path / "agent")
-    loaded = type(agent).load(tmp_path / "agent", SlateVecEnv(make_users(16), 5))
-    observations = users.reset(9)
-    one, other = (a.act(observations, np.random.default_rng(1)) for a in (agent, loaded))
-    np.testing.assert_array_equal(one.slates, other.slates)
-    np.testing.assert_array_equal(one.log_probs, other.log_probs)
-    assert loaded.config == agent.config
-    for foreign in (SlateA2C, SlateQ):
-        with pytest.raises(ModelFileError, match=f"holds a {type(agent).__name__}, not a"):
-            foreign.load(tmp_path / "agent", SlateVecEnv(make_users(16), 0))
-    weights = next((tmp_path / "agent").glob("*.safetensors"))
-    weights.write_bytes(weights.read_bytes()[:-8])
-    with pytest.raises(ModelFileError):
-        type(agent).load(tmp_path / "agent", SlateVecEnv(make_users(16), 0))
 
 
 def test_models_of_items_that_never_come_back_are_refused(make_users: MakeUsers) -> None:

@@ -18,7 +18,6 @@ from rlrec.agents import (
 )
 from rlrec.agents.limits import COSTS, CostMeter, Shown
 from rlrec.arrays import Floats, Ints
-from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator
 from rlrec.envs.blocks.leaving import TimeBudget
 from rlrec.envs.blocks.state import Consumed, State
@@ -50,14 +49,6 @@ def test_policy_contract(
 ) -> None:
     users = make_users(20, fresh, **({} if fresh else {"n_items": 7}))
     check(make(users, PLAIN).learn(128), users.with_users(20))
-
-
-def test_same_seed_same_agent(make_users: MakeUsers, log: InteractionLog) -> None:
-    first, second = (make(make_users(16), seed=3).pretrain(log, 5).learn(256) for _ in range(2))
-    for ours, others in ((first.policy, second.policy), (first.cost_critic, second.cost_critic)):
-        for one, other in zip(ours.parameters(), others.parameters(), strict=True):
-            assert torch.equal(one, other)
-    assert first.multipliers == second.multipliers and max(first.multipliers) > 0
 
 
 def test_costs_are_counted_over_the_items_shown(make_users: MakeUsers) -> None:

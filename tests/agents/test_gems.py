@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from rlrec.agents import GeMS, GeMSConfig, RandomPolicy, SlateQ
+from rlrec.agents import GeMS, GeMSConfig, RandomPolicy
 from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator
 from rlrec.envs.sb3 import SlateVecEnv
-from rlrec.errors import CatalogueMismatchError, ConfigError, ModelFileError
+from rlrec.errors import CatalogueMismatchError, ConfigError
 from rlrec.policy import SlatePolicy
 from rlrec.simulation import Simulator
 from rlrec.testing import POLICY_CHECKS
@@ -70,15 +70,6 @@ def test_learning_without_a_latent_space_is_refused(make_users: MakeUsers) -> No
         make(make_users(4)).learn(40)
 
 
-def test_same_seed_same_agent(make_users: MakeUsers, log: InteractionLog) -> None:
-    def trained(seed: int) -> list[torch.Tensor]:
-        return parameters(make(make_users(16), seed).pretrain(log, 20).learn(320))
-
-    first = trained(3)
-    assert all(map(torch.equal, first, trained(3)))
-    assert not all(map(torch.equal, first, trained(4)))
-
-
 @pytest.mark.parametrize("fresh", [False, True], ids=["catalogue", "fresh documents"])
 def test_a_saved_agent_acts_alike_and_goes_on(
     fresh: bool,
@@ -98,16 +89,6 @@ def test_a_saved_agent_acts_alike_and_goes_on(
     assert loaded.entropy_weight == pytest.approx(agent.entropy_weight, rel=1e-6)
     assert loaded.n_pretraining_updates == 20
     loaded.learn(64)
-
-
-def test_foreign_and_damaged_files_are_refused(make_users: MakeUsers, tmp_path: Path) -> None:
-    make(make_users(4)).save(tmp_path / "agent")
-    with pytest.raises(ModelFileError, match="holds a GeMS, not a SlateQ"):
-        SlateQ.load(tmp_path / "agent", SlateVecEnv(make_users(4)))
-    arrays = tmp_path / "agent" / "arrays.safetensors"
-    arrays.write_bytes(arrays.read_bytes()[:-10])
-    with pytest.raises(ModelFileError, match="damaged"):
-        GeMS.load(tmp_path / "agent", SlateVecEnv(make_users(4)))
 
 
 def test_a_log_of_other_items_is_refused(make_users: MakeUsers) -> None:

@@ -1,7 +1,6 @@
 """Agents that learn from logs first: what all of them promise, and what sets each apart."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from rlrec.agents.slate_iql import expectile_loss
 from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator, make_simulator
 from rlrec.envs.sb3 import SlateVecEnv
-from rlrec.errors import CatalogueMismatchError, ConfigError, ModelFileError
+from rlrec.errors import CatalogueMismatchError, ConfigError
 from rlrec.evaluation import rollout
 from rlrec.policy import SlatePolicy, with_random_slates
 from rlrec.simulation import Simulator
@@ -90,25 +89,6 @@ def test_policy_contract(
     check(make(kind, users), users.with_users(20))
 
 
-@KINDS
-@EVERYWHERE
-def test_same_seed_same_agent(
-    fresh: bool,
-    kind: type[LogAndLiveAgent],
-    make_users: MakeUsers,
-    log: InteractionLog,
-    fresh_log: InteractionLog,
-) -> None:
-    def trained(seed: int) -> dict[str, Any]:
-        agent = make(kind, make_users(fresh=fresh), seed).pretrain(fresh_log if fresh else log, 20)
-        return parameters(agent if kind is SlateBC else agent.learn(320))
-
-    one, again, other = trained(5), trained(5), trained(6)
-    assert all((one[key] == again[key]).all() for key in one)
-    assert any((one[key] != other[key]).any() for key in one)
-    assert all(np.isfinite(array).all() for array in one.values())
-
-
 @pytest.mark.parametrize("kind", LEARNERS, ids=lambda kind: kind.__name__)
 def test_it_learns_from_a_log_and_then_by_interaction(
     kind: type[LogAndLiveAgent], make_users: MakeUsers, log: InteractionLog
@@ -166,40 +146,6 @@ def test_a_log_makes_its_share_of_each_batch(make_users: MakeUsers, log: Interac
     agent.replay_buffer.rewards[:] = 1000.0
     rewards = agent._sample(80).rewards
     assert (rewards[:60] >= 1000).all() and (rewards[60:] < 1000).all()
-
-
-@KINDS
-@EVERYWHERE
-def test_a_saved_agent_acts_alike(
-    fresh: bool, kind: type[LogAndLiveAgent], make_users: MakeUsers, tmp_path: Path
-) -> None:
-    users = make_users(16, fresh)
-    agent = make(kind, users)
-    agent.save(tmp_path / "agent")
-    loaded = kind.load(tmp_path / "agent", SlateVecEnv(make_users(16, fresh), 0))
-    seen = users.reset(9)
-    slates = agent.act(seen, np.random.default_rng(1)).slates
-    np.testing.assert_array_equal(slates, loaded.act(seen, np.random.default_rng(1)).slates)
-    np.testing.assert_array_equal(agent.log_probs(seen, slates), loaded.log_probs(seen, slates))
-    assert loaded.config == agent.config
-    ours, theirs = parameters(agent), parameters(loaded)
-    assert all((ours[key] == theirs[key]).all() for key in ours)
-
-
-@KINDS
-def test_foreign_and_damaged_files_are_refused(
-    kind: type[LogAndLiveAgent], make_users: MakeUsers, tmp_path: Path
-) -> None:
-    make(kind, make_users()).save(tmp_path / "agent")
-    other = next(agent for agent in AGENTS if agent is not kind)
-    with pytest.raises(ModelFileError, match=f"holds a {kind.__name__}, not a {other.__name__}"):
-        other.load(tmp_path / "agent", SlateVecEnv(make_users()))
-    weights = tmp_path / "agent" / "arrays.safetensors"
-    damaged = bytearray(weights.read_bytes())
-    damaged[-1] ^= 1
-    weights.write_bytes(damaged)
-    with pytest.raises(ModelFileError, match="damaged"):
-        kind.load(tmp_path / "agent", SlateVecEnv(make_users()))
 
 
 @KINDS

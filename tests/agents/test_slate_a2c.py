@@ -1,18 +1,17 @@
 """SlateA2C: the contract of a policy, what an update does, and saving."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from rlrec.agents import SlateA2C, SlateA2CConfig, SlatePPO, SlateQ
+from rlrec.agents import SlateA2C, SlateA2CConfig
 from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator
 from rlrec.envs.sb3 import SlateVecEnv
-from rlrec.errors import ConfigError, ModelFileError
+from rlrec.errors import ConfigError
 from rlrec.policy import SlatePolicy
 from rlrec.simulation import Simulator
 from rlrec.testing import POLICY_CHECKS
@@ -40,18 +39,6 @@ def test_policy_contract(
     arguments: dict[str, int] = {} if fresh else {"n_items": 7}
     users = make_users(20, fresh, **arguments)
     check(make(users), users.with_users(20))
-
-
-@pytest.mark.parametrize("fresh", [False, True], ids=["catalogue", "fresh documents"])
-def test_same_seed_same_agent(
-    fresh: bool, make_users: MakeUsers, log: InteractionLog, fresh_log: InteractionLog
-) -> None:
-    seen = fresh_log if fresh else log
-    first, second = (
-        make(make_users(16, fresh), seed=3).pretrain(seen, 5).learn(256) for _ in range(2)
-    )
-    for one, other in zip(first.policy.parameters(), second.policy.parameters(), strict=True):
-        assert torch.equal(one, other)
 
 
 def test_a_round_is_one_update_along_the_policy_gradient(make_users: MakeUsers) -> None:
@@ -87,27 +74,6 @@ def test_without_warm_values_pretraining_leaves_the_critic_alone(
         agent.pretrain(log, 20)
         same = all(map(torch.equal, before, agent.policy.critic.parameters()))
         assert same is not warm
-
-
-def test_a_saved_agent_acts_identically_and_others_are_refused(
-    tmp_path: Path, log: InteractionLog, make_users: MakeUsers
-) -> None:
-    users = make_users(16)
-    agent = make(users).pretrain(log, 10).learn(128)
-    agent.save(tmp_path / "agent")
-    loaded = SlateA2C.load(tmp_path / "agent", SlateVecEnv(make_users(16), 0))
-    observations = users.reset(9)
-    one, other = (a.act(observations, np.random.default_rng(1)) for a in (agent, loaded))
-    np.testing.assert_array_equal(one.slates, other.slates)
-    np.testing.assert_array_equal(one.log_probs, other.log_probs)
-    assert (loaded.config, loaded.leash) == (agent.config, agent.leash)
-    for foreign in (SlatePPO, SlateQ):
-        with pytest.raises(ModelFileError, match="holds a SlateA2C, not a"):
-            foreign.load(tmp_path / "agent", SlateVecEnv(make_users(16), 0))
-    weights = next((tmp_path / "agent").glob("*.safetensors"))
-    weights.write_bytes(weights.read_bytes()[:-8])
-    with pytest.raises(ModelFileError):
-        SlateA2C.load(tmp_path / "agent", SlateVecEnv(make_users(16), 0))
 
 
 def test_wrong_settings_are_refused() -> None:

@@ -73,12 +73,6 @@ def test_what_it_collects_are_its_own_probabilities_and_the_responses(
     assert ((whole.responses.sum(dim=1) > 0) == (rewards > 0))[known].all()
 
 
-def test_same_seed_same_agent(make_users: MakeUsers) -> None:
-    first, second = (make(make_users(16), seed=3).learn(256) for _ in range(2))
-    for one, other in zip(first.policy.parameters(), second.policy.parameters(), strict=True):
-        assert torch.equal(one, other)
-
-
 @pytest.mark.parametrize("clipping", ["slot", "slate"])
 @pytest.mark.parametrize("credit", ["own", "onward", "slate"])
 def test_updates_of_every_kind_stay_finite(

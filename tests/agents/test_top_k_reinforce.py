@@ -1,18 +1,17 @@
 """TopKReinforce: the contract of a policy, what it learns from, and worlds of known optimum."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from rlrec.agents import RandomPolicy, SlatePPO, TopKReinforce, TopKReinforceConfig
+from rlrec.agents import RandomPolicy, TopKReinforce, TopKReinforceConfig
 from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator
 from rlrec.envs.sb3 import SlateVecEnv
-from rlrec.errors import CatalogueMismatchError, ConfigError, ModelFileError
+from rlrec.errors import CatalogueMismatchError, ConfigError
 from rlrec.policy import SlatePolicy
 from rlrec.simulation import Simulator
 from rlrec.testing import POLICY_CHECKS
@@ -70,12 +69,6 @@ def test_updates_of_every_kind_stay_finite(
     assert all(torch.isfinite(parameter).all() for parameter in agent.policy.parameters())
     assert not all(map(torch.equal, before, agent.policy.actor.parameters()))
     assert (agent.n_pretraining_updates, agent.num_timesteps) == (10, 128)
-
-
-def test_same_seed_same_agent(make_users: MakeUsers, log: InteractionLog) -> None:
-    first, second = (make(make_users(), seed=3).pretrain(log, 10).learn(256) for _ in range(2))
-    for one, other in zip(first.policy.parameters(), second.policy.parameters(), strict=True):
-        assert torch.equal(one, other)
 
 
 def test_the_model_of_who_logged_leaves_the_actor_alone(
@@ -205,31 +198,6 @@ def test_a_visit_cut_off_goes_on_with_the_value_and_one_that_ended_does_not() ->
         )
     expected = (batch.rewards + batch.next_discounts * following).sum() - fitted.mean()
     torch.testing.assert_close(totals, expected)
-
-
-def test_a_saved_agent_is_loaded_to_the_bit(tmp_path: Path, make_users: MakeUsers) -> None:
-    users = make_users(16)
-    agent = make(users).learn(128)
-    agent.save(tmp_path / "agent")
-    loaded = TopKReinforce.load(tmp_path / "agent", SlateVecEnv(make_users(16), 0), device="cpu")
-    observations = users.reset(9)
-    slates = agent.act(observations, np.random.default_rng(1)).slates
-    np.testing.assert_array_equal(slates, loaded.act(observations, np.random.default_rng(1)).slates)
-    np.testing.assert_array_equal(
-        agent.log_probs(observations, slates), loaded.log_probs(observations, slates)
-    )
-    assert (loaded.num_timesteps, loaded.config) == (agent.num_timesteps, agent.config)
-
-
-def test_foreign_and_damaged_files_are_refused(tmp_path: Path, make_users: MakeUsers) -> None:
-    users = SlateVecEnv(make_users(16), 0)
-    make(make_users(16)).save(tmp_path / "agent")
-    with pytest.raises(ModelFileError, match="holds a TopKReinforce, not a SlatePPO"):
-        SlatePPO.load(tmp_path / "agent", users)
-    for path in (tmp_path / "agent").glob("*.safetensors"):
-        path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ModelFileError):
-        TopKReinforce.load(tmp_path / "agent", users)
 
 
 def test_a_log_of_other_items_is_refused(make_users: MakeUsers, log: InteractionLog) -> None:

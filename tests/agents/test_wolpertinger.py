@@ -11,7 +11,6 @@ import torch
 
 from rlrec.agents import (
     RandomPolicy,
-    SlateQ,
     WolpertingerSAC,
     WolpertingerSACConfig,
     WolpertingerTD3,
@@ -22,7 +21,7 @@ from rlrec.arrays import Floats, Ints, Observations
 from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator
 from rlrec.envs.sb3 import SlateVecEnv
-from rlrec.errors import CatalogueMismatchError, ConfigError, ModelFileError
+from rlrec.errors import CatalogueMismatchError, ConfigError
 from rlrec.policy import SlatePolicy, n_users_of
 from rlrec.simulation import Simulator
 from rlrec.slates import SlateDraw
@@ -124,21 +123,6 @@ def test_the_weight_of_entropy_is_saved(make_users: MakeUsers, tmp_path: Path) -
     loaded = WolpertingerSAC.load(tmp_path / "agent", SlateVecEnv(make_users(16)))
     assert loaded.entropy_weight == pytest.approx(agent.entropy_weight, rel=1e-6)
     assert loaded.entropy_weight != pytest.approx(agent.config.entropy, rel=1e-3)
-
-
-@every_agent
-def test_foreign_and_damaged_files_are_refused(
-    kind: Any, make_users: MakeUsers, tmp_path: Path
-) -> None:
-    make(kind, make_users(4)).save(tmp_path / "agent")
-    with pytest.raises(ModelFileError, match=f"holds a {kind[0].__name__}, not a SlateQ"):
-        SlateQ.load(tmp_path / "agent", SlateVecEnv(make_users(4)))
-    with pytest.raises(ModelFileError, match="was made for"):
-        kind[0].load(tmp_path / "agent", SlateVecEnv(make_users(4, n_items=13)))
-    arrays = tmp_path / "agent" / "arrays.safetensors"
-    arrays.write_bytes(arrays.read_bytes()[:-10])
-    with pytest.raises(ModelFileError, match="damaged"):
-        kind[0].load(tmp_path / "agent", SlateVecEnv(make_users(4)))
 
 
 @every_agent

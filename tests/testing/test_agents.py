@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 
 from rlrec.agents import (
+    ConstrainedPPO,
+    ConstrainedPPOConfig,
     DecisionTransformer,
     DecisionTransformerConfig,
     GeMS,
     GeMSConfig,
+    Limit,
     LinUCB,
     LinUCBConfig,
     SlateA2C,
@@ -35,6 +38,7 @@ from rlrec.agents import (
     WolpertingerTD3,
     WolpertingerTD3Config,
 )
+from rlrec.agents.menu import agent_names
 from rlrec.envs import UserSimulator, make_simulator
 from rlrec.testing import AGENT_CHECKS
 from rlrec.testing.agent_checks import AgentMaker
@@ -51,6 +55,13 @@ MAKERS: dict[str, AgentMaker] = {
     "SlateQ": lambda users, seed: SlateQ(users, SlateQConfig(**OFF_POLICY), seed=seed),
     "SlatePPO": lambda users, seed: SlatePPO(
         users, SlatePPOConfig(**SMALL, n_transitions=256), seed=seed
+    ),
+    "ConstrainedPPO": lambda users, seed: ConstrainedPPO(
+        users,
+        ConstrainedPPOConfig(
+            **SMALL, n_transitions=256, limits=(Limit(cost="feature_mean", feature=0, at_most=0.1),)
+        ),
+        seed=seed,
     ),
     "LinUCB": lambda users, seed: LinUCB(
         users, LinUCBConfig(item_size=4, exploration=0.1), seed=seed
@@ -90,6 +101,10 @@ WORLDS: dict[str, dict[str, int]] = {
     "fresh documents": {"n_candidates": 6, "slate_size": 2},
 }
 CASES = [(agent, world) for agent in MAKERS for world in WORLDS]
+
+
+def test_every_agent_is_held_to_the_contract() -> None:
+    assert set(MAKERS) == set(agent_names())
 
 
 @pytest.mark.parametrize(("agent", "world"), CASES)
