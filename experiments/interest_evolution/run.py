@@ -72,7 +72,7 @@ def main(arguments: Arguments) -> None:
         for row in pool.map(partial(judged_after_training, arguments), runs):
             rows.append(row)
             sys.stderr.write(f"{row['policy']}, seed {row['seed']}: {row['return']:.1f}\n")
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).astype({"seed": "Int64"})  # none for what is not trained
     arguments.results.mkdir(parents=True, exist_ok=True)
     table.to_csv(arguments.results / "returns.csv", index=False, float_format="%.2f")
     means = table.groupby("policy")["return"].agg(["mean", "min", "max", "size"])
