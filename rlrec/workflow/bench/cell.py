@@ -5,7 +5,7 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,12 @@ class Cell:
     @property
     def fingerprint(self) -> str:
         """Text that changes with every setting that decides the results."""
+        entry = self.entry
         told = {
             "version": VERSION,
             "task": self.task.card(),
-            "entry": asdict(self.entry),
+            "entry": [entry.name, entry.builder, entry.mode, entry.draws],
+            "settings": entry.settings_for(self.task),
             "seed": self.seed,
             "tuning": self.tuning,
         }

@@ -39,13 +39,17 @@ class Entry:
     """Whether items need an identity."""
     needs_counts: bool = False
     """Whether counted clicks of topics must be observed."""
+    families: tuple[str, ...] = ()
+    """Of the tasks that this is for; all of them for none."""
     learns: bool = True
     """Whether the seed of a training matters: without a log there is one cell a task."""
 
     def fits(self, task: Task) -> bool:
         """Return whether this policy makes sense for a task."""
-        return (task.has_items or not self.needs_items) and (
-            task.counts_observed or not self.needs_counts
+        return (
+            (task.has_items or not self.needs_items)
+            and (task.counts_observed or not self.needs_counts)
+            and (not self.families or task.family in self.families)
         )
 
     def settings_for(self, task: Task) -> dict[str, Any]:
@@ -102,6 +106,7 @@ def agent_entries(
     tried: Mapping[str, str] | None = None,
     draws: bool = False,
     needs_items: bool = False,
+    families: tuple[str, ...] = (),
     label: str | None = None,
 ) -> Iterator[Entry]:
     """Yield an agent once for each way in which it learns.
@@ -114,6 +119,7 @@ def agent_entries(
         tried: What was tried by hand, by family.
         draws: Whether it may serve drawn slates.
         needs_items: Whether it cannot serve documents without identity.
+        families: Of the tasks it is for; all of them by default.
         label: First part of the names, by default the class.
     """
     for mode in modes or ("scratch", "offline", "finetuned"):
@@ -127,6 +133,7 @@ def agent_entries(
             tried=tried or {},
             draws=draws,
             needs_items=needs_items or mode == "informed",
+            families=families,
         )
 
 
@@ -146,6 +153,20 @@ _LEASHED = {"leash": 1.0, "frozen_actor": 0.1}
 
 _AGENTS = (
     *agent_entries("SlateQ"),
+    *agent_entries(
+        "SlateQ",
+        "scratch",
+        settings={"learns_nothing": False, "n_steps": 1},
+        families=("interest",),
+        label="SlateQ-null-0",
+    ),
+    *agent_entries(
+        "SlateQ",
+        "scratch",
+        settings={"compat": "recsim"},
+        families=("interest",),
+        label="SlateQ-recsim",
+    ),
     *agent_entries("SlatePPO", "scratch", "informed", **_PPO),
     *agent_entries(
         "SlatePPO",

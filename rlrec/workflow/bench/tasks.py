@@ -115,7 +115,7 @@ TASKS: dict[str, Task] = {
             logger="mixed",
             settings={"discount": 1.0, "value_scale": 100.0},
             has_items=False,
-            budget=Budget(interactions=300_000, finetuning=100_000, log_steps=200_000),
+            budget=Budget(interactions=300_000, finetuning=60_000, log_steps=200_000),
         ),
         Task(
             name="satisfaction",
