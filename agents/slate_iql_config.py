@@ -11,23 +11,27 @@ from rlrec.agents.settings import Rule, above_0, count, not_negative
 class SlateIQLConfig(LogAndLiveConfig):
     """Settings of `SlateIQL`."""
 
-    expectile: float = 0.7
-    """What V is of the values of the slates shown, in (0, 1): 0.5 is their mean, near 1 the best of
+    expectile: float = 0.8
+    """What V is of the worths of what was taken, in (0, 1): 0.5 is their mean, near 1 the best of
     them, with the more noise."""
-    sharpness: float = 3.0
-    """How much more a slate of higher advantage is imitated, 0 or more, per `value_scale`: 0 is
-    behaviour cloning."""
-    most_weight: float = 100.0
-    """Weight of imitation beyond which advantages count no more, above 0."""
+    sharpness: float = 1.0
+    """How much the actor asks for items of high advantage beside imitating, 0 or more, per standard
+    deviation of the advantages: 0 is behaviour cloning."""
     n_critics: int = 2
-    """Values of slates learned side by side, of which the least counts."""
+    """Worths of items learned side by side, of which the least counts."""
+    clicks: str = "one"
+    """Whether users take `one` item of a slate at most, or `several` may be responded to."""
+    comparing_rate: float = 0.1
+    """Factor of the step size for what sets items apart in the worths of items, above 0: they are
+    fitted to noisy returns, and what serves is the best of many."""
     topic_aware: bool = True
     """Learn how many items of each topic a slate should hold, where items have topics."""
 
+    choices: ClassVar[dict[str, tuple[str | None, ...]]] = {"clicks": ("one", "several")}
     rules: ClassVar[tuple[Rule, ...]] = (
         *LogAndLiveConfig.rules,
         Rule("expectile", lambda x: 0 < x < 1, "lie between 0 and 1"),
         not_negative("sharpness"),
-        above_0("most_weight"),
+        above_0("comparing_rate"),
         count("n_critics"),
     )

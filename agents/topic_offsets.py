@@ -68,6 +68,14 @@ class TopicOffsets(nn.Module):
         offsets: Tensor = self.net(torch.stack(self._seen(observations), dim=2))
         return offsets
 
+    def of_slots(self, observations: TensorDict, slates: Tensor) -> Tensor:
+        """Return the offset of each slot of slates (B, K) by its topic and those above, (B, K)."""
+        topics = self.groups.topics[slates]
+        alike = topics[:, :, None] == topics[:, None, :]
+        above = torch.tril(alike, diagonal=-1).sum(dim=2, keepdim=True)
+        of_topics = topics[:, :, None].expand(-1, -1, slates.shape[1])
+        return self(observations).gather(1, of_topics).gather(2, above)[:, :, 0]
+
     def _seen(self, observations: TensorDict) -> list[Tensor]:
         """Return what is seen of each topic, (B, T) each."""
         seen = []

@@ -146,8 +146,12 @@ _PPO_BY_TASK: dict[str, dict[str, Any]] = {
         "topic_spread": 2.5,
     },
     "drift": {"credit": "own"},
+    "return": {"n_transitions": 16_384, "trace": 0.95},
 }
-_PPO_TRIED = {"boredom": "short runs of one or two seeds, other users"}
+_PPO_TRIED = {
+    "boredom": "short runs of one or two seeds, other users",
+    "return": "12 short runs from scratch, 3 from the log, other seeds",
+}
 _PPO: dict[str, Any] = {"by_task": _PPO_BY_TASK, "tried": _PPO_TRIED, "draws": True}
 _LEASHED = {"leash": 1.0, "frozen_actor": 0.1}
 
@@ -190,7 +194,14 @@ _AGENTS = (
     *agent_entries(
         "SlateBC", "offline", settings={"cloned_share": 0.1}, draws=True, label="SlateBC-best"
     ),
-    *agent_entries("SlateIQL", "offline", "finetuned", draws=True),
+    *agent_entries(
+        "SlateIQL",
+        "offline",
+        "finetuned",
+        by_task={"boredom": {"clicks": "several"}},
+        tried={"log-to-live": "8 short runs of one seed, validation users"},
+        draws=True,
+    ),
     *agent_entries("SlateCQL", "offline", "finetuned", draws=True),
     *agent_entries(
         "SlateCQL", "finetuned", settings={"calibrated": True}, draws=True, label="Cal-QL"

@@ -20,11 +20,11 @@ MOST_SEEDS = 1_000
 class Budget:
     """How much may be learned from, and on how many users that is judged."""
 
-    interactions: int = 200_000
+    interactions: int = 100_000
     """Slates shown by an agent that learns from scratch."""
     finetuning: int = 50_000
     """Slates shown by an agent that was pretrained."""
-    updates: int = 3_000
+    updates: int = 1_500
     """Updates of `pretrain`."""
     log_steps: int = 100_000
     """Slates in the log."""
@@ -101,7 +101,6 @@ def _log_to_live(logger: LoggerKind) -> Task:
         logger=logger,
         settings={"discount": 0.97, "value_scale": 40.0},
         family="log-to-live",
-        budget=Budget(interactions=100_000, finetuning=50_000),
     )
 
 
@@ -115,7 +114,9 @@ TASKS: dict[str, Task] = {
             logger="mixed",
             settings={"discount": 1.0, "value_scale": 100.0},
             has_items=False,
-            budget=Budget(interactions=300_000, finetuning=60_000, log_steps=200_000),
+            budget=Budget(
+                interactions=300_000, finetuning=60_000, updates=3_000, log_steps=200_000
+            ),
         ),
         Task(
             name="satisfaction",
@@ -124,6 +125,7 @@ TASKS: dict[str, Task] = {
             arguments={"sensitivity": 0.3},
             settings={"discount": 0.9, "value_scale": 100.0},
             has_items=False,
+            budget=Budget(interactions=50_000),
         ),
         Task(
             name="boredom",
@@ -134,7 +136,7 @@ TASKS: dict[str, Task] = {
             settings={"discount": 0.8, "value_scale": 10.0},
             counts_observed=True,
             budget=Budget(
-                interactions=1_000_000, finetuning=300_000, log_steps=200_000, train_users=512
+                interactions=300_000, finetuning=300_000, log_steps=200_000, train_users=512
             ),
         ),
         Task(
@@ -143,13 +145,15 @@ TASKS: dict[str, Task] = {
             env_id="rlrec/DriftingTastes-v0",
             logger="als",
             settings={"discount": 0.5, "value_scale": 10.0},
+            budget=Budget(interactions=50_000),
         ),
         Task(
             name="return",
             title="User return",
             env_id="rlrec/UserReturn-v0",
-            logger="als",
-            settings={"discount": 0.98, "value_scale": 10.0},
+            logger="expert",
+            settings={"discount": 0.99, "value_scale": 40.0},
+            budget=Budget(interactions=400_000, finetuning=150_000),
         ),
         _log_to_live("random"),
         _log_to_live("popular"),
