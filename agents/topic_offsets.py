@@ -68,14 +68,6 @@ class TopicOffsets(nn.Module):
         offsets: Tensor = self.net(torch.stack(self._seen(observations), dim=2))
         return offsets
 
-    def of_slots(self, observations: TensorDict, slates: Tensor) -> Tensor:
-        """Return the offset of each slot of slates (B, K) by its topic and those above, (B, K)."""
-        topics = self.groups.topics[slates]
-        alike = topics[:, :, None] == topics[:, None, :]
-        above = torch.tril(alike, diagonal=-1).sum(dim=2, keepdim=True)
-        of_topics = topics[:, :, None].expand(-1, -1, slates.shape[1])
-        return self(observations).gather(1, of_topics).gather(2, above)[:, :, 0]
-
     def _seen(self, observations: TensorDict) -> list[Tensor]:
         """Return what is seen of each topic, (B, T) each."""
         seen = []
@@ -101,3 +93,18 @@ class TopicOffsets(nn.Module):
         topics = self.groups.topics[(items.long() - 1).clamp(min=0)]
         sums = values.new_zeros(len(items), self.groups.n_groups)
         return sums.scatter_add(1, topics, values * (items > 0))
+
+
+def offsets_of_slots(offsets: Tensor, groups: Groups, slates: Tensor) -> Tensor:
+    """Return the offset of each slot of slates (B, K) by its topic and those above, (B, K).
+
+    Args:
+        offsets: Shape (B, T, K), as `TopicOffsets` returns them.
+        groups: Topics of the items.
+        slates: Shape (B, K).
+    """
+    topics = groups.topics[slates]
+    alike = topics[:, :, None] == topics[:, None, :]
+    above = torch.tril(alike, diagonal=-1).sum(dim=2, keepdim=True)
+    by_slot = offsets.gather(1, topics[:, :, None].expand(-1, -1, slates.shape[1]))
+    return by_slot.gather(2, above)[:, :, 0]

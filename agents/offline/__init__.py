@@ -1,0 +1,1 @@
+"""Agents that learn from a log of another policy first: imitation, values, policy gradients."""

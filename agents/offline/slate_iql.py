@@ -1,0 +1,115 @@
+"""SlateIQL: implicit Q-learning of slates."""
+
+from typing import ClassVar
+
+import torch
+from stable_baselines3.common.utils import polyak_update
+from torch import Tensor
+from torch.nn import functional as F
+
+from rlrec.agents.drawing import DrawsSlates
+from rlrec.agents.log_and_live import LogAndLiveAgent
+from rlrec.agents.offline.response_model import Attraction
+from rlrec.agents.offline.slate_bc import mean_of_slots
+from rlrec.agents.offline.slate_iql_config import SlateIQLConfig
+from rlrec.agents.offline.slate_iql_policy import SlateIQLPolicy
+from rlrec.agents.replay import SlateBatch
+
+_LEAST_SPREAD = 1e-4  # of advantages, in units of `value_scale`: less is rounding
+
+
+class SlateIQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
+    """Implicit Q-learning: values of what a log shows, and slates of high value that it shows too.
+
+    Values are learned from what was taken, never from what a maximum over slates promises:
+
+    - `Q(s, taken) <- r + discount * (1 - left) * V(s')`, the worth of what was taken of a slate (of
+      nothing, too); of Q(s, A) it is the mean under the chances of a response, learned beside it;
+    - `V(s)` is the expectile of the worths of what was taken (of Q(s, A), where several items may
+      be taken) over the log: the loss of an error u is `|expectile - 1(u < 0)| u^2`;
+    - an item i is better by a_i, its chance of being taken among the others of the slate times
+      `Q(s, i) - V(s)`, since what it draws is lost to them (where several may be taken, times what
+      it is worth above nothing). The actor maximises the mean of
+      `sharpness * (sum over i of p_i a_i) / sd + log pi(A | s) / K`: pi is Plackett-Luce over the
+      items, p_i its probability that item i comes first, sd the standard deviation of a_i over the
+      items shown, so that a setting fits rewards of any size.
+
+    This takes the gradient of the values instead of imitating with weights `exp(advantage)`: the
+    advantage of a slate is spread over K items, so weights hardly tell the items of a random log
+    apart.
+
+    The agent to take first where there is a log. `learn` goes on in the same way with the slates
+    that the actor draws, beside those of the log.
+
+    Args:
+        env: Users: a `VecEnv` (such as `rlrec.make_users` returns) or the name of an environment.
+            It must observe `last_response`.
+        config: Settings.
+        item_factors: Shape (N, F). Factors of a collaborative-filtering model; None for none.
+        catalogue: The items; by default that of `env`, if it has one.
+        seed: Of networks, draws and of `env` too; None leaves `env` with its own seed.
+        tensorboard_log: Folder for TensorBoard, or None.
+        verbose: As in stable-baselines3.
+        device: As in stable-baselines3.
+
+    Reference:
+        Kostrikov, Nair and Levine, 2022, "Offline Reinforcement Learning with Implicit Q-Learning"
+        (the values); Park, Frans, Levine and Kumar, 2024, "Is Value Learning Really the Main
+        Bottleneck in Offline RL?" (the actor, there called DDPG+BC).
+
+    Stability: experimental.
+    """
+
+    config_class: ClassVar[type[SlateIQLConfig]] = SlateIQLConfig
+    network: ClassVar[type[SlateIQLPolicy]] = SlateIQLPolicy
+    config: SlateIQLConfig
+    policy: SlateIQLPolicy
+
+    def _update(self, batch: SlateBatch) -> dict[str, float]:
+        policy, config, seen = self.policy, self.config, batch.observations
+        attraction = policy.responding(seen, batch.slates)
+        chances = policy.responding.chances(attraction).detach()
+        copies = policy.slow_worths(seen, batch.slates)
+        state_gains = policy.state_gains(seen)
+        # In sample: of the items taken, or of the slates shown where several may be taken.
+        judged = (batch.responses > 0).to(chances) if policy.takes_one else chances
+        gains = torch.stack([(judged * one.gains).sum(dim=1) for one in copies]).amin(dim=0)
+        value_loss = expectile_loss(gains - state_gains, config.expectile)
+        with torch.no_grad():
+            following = policy.state_values(batch.next_observations)
+        aims = batch.rewards / config.value_scale + batch.next_discounts * following
+        found = policy.values_taken(seen, batch.slates, batch.responses)
+        slate_loss = torch.stack([F.mse_loss(one, aims) for one in found]).sum()
+        slate_loss = slate_loss + policy.responding.loss(attraction, batch)
+        actor_loss = self._actor_loss(batch, attraction, state_gains.detach())
+        self._descend(value_loss + slate_loss + actor_loss)
+        polyak_update(policy.critics.parameters(), policy.targets.parameters(), config.target_rate)
+        return {
+            "value_loss": value_loss.item(),
+            "slate_loss": slate_loss.item(),
+            "actor_loss": actor_loss.item(),
+        }
+
+    def _actor_loss(self, batch: SlateBatch, attraction: Attraction, state_gains: Tensor) -> Tensor:
+        """Return what is small where the actor shows items of high advantage, as the log does."""
+        slates_of = self.policy.distribution(batch.observations)
+        with torch.no_grad():
+            chances = self.policy.responding.chances_of_all(batch.observations, attraction)
+            gains = self.policy.least_gains(batch.observations)
+            if self.policy.takes_one:
+                gains = gains - state_gains[:, None]
+            advantages = standardised(chances * gains, batch.slates)
+        advantage = (slates_of.logits.softmax(dim=1) * advantages).sum(dim=1)
+        likelihood = mean_of_slots(slates_of.log_probs(batch.slates))
+        return -(self.config.sharpness * advantage + likelihood).mean()
+
+
+def standardised(advantages: Tensor, slates: Tensor) -> Tensor:
+    """Return advantages (B, n) in standard deviations of those of the items shown, (B, K)."""
+    return advantages / (advantages.gather(1, slates).std() + _LEAST_SPREAD)
+
+
+def expectile_loss(errors: Tensor, expectile: float) -> Tensor:
+    """Return the mean of |expectile - 1(u < 0)| u^2 over errors u."""
+    sides = torch.where(errors < 0, 1.0 - expectile, expectile)
+    return (sides * errors**2).mean()

@@ -1,0 +1,1 @@
+"""Agents that learn from slates they drew just now, held close to what they imitated."""

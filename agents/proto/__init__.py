@@ -1,0 +1,1 @@
+"""Agents that act by vectors, which are decoded to slates."""

@@ -1,0 +1,1 @@
+"""DecisionTransformer: slates from what came before and the return that is wanted."""
