@@ -11,10 +11,7 @@ from rlrec.agents.networks import (
     ItemScorer,
     Scores,
     TensorDict,
-    offers_candidates,
 )
-from rlrec.agents.plackett_luce import Groups
-from rlrec.agents.topic_offsets import TopicOffsets, offsets_of_slots
 
 _FIRST_FADING = 4.0  # a slot starts at sigmoid(4) = 0.98 of the one above
 
@@ -26,10 +23,6 @@ class SlateValues:
     scores: Scores
     weights: Tensor
     """Shape (K,). Of the slots, 1 for the first and falling."""
-    offsets: Tensor | None
-    """Shape (B, T, K). Added to the first, second, ... item of a topic; None for nothing."""
-    groups: Groups | None
-    """Topics of the items."""
 
     def of_items(self) -> Tensor:
         """Return what each item on offer adds in the first slot, (B, n)."""
@@ -42,8 +35,6 @@ class SlateValues:
         """
         same = torch.tril(slates[:, :, None] == slates[:, None, :], diagonal=-1)
         added = self.scores.of_slates(slates) - self.scores.base
-        if self.offsets is not None and self.groups is not None:
-            added = added + offsets_of_slots(self.offsets, self.groups, slates)
         return added.masked_fill(same.any(dim=2), 0.0)
 
     def of(self, slates: Tensor) -> Tensor:
@@ -52,15 +43,13 @@ class SlateValues:
 
 
 class SlateCritic(nn.Module):
-    """Q(s, A) = base(s) + sum over slots k of w_k (d(s, a_k) + offset(s, topic of a_k, m_k)).
+    """Q(s, A) = base(s) + sum over slots k of w_k d(s, a_k).
 
     d is what an item adds by itself; the weights w_k of the slots are learned, start near 1 and
-    fall from the top down, so that a slate in falling order of d is the best one. m_k counts the
-    items of the same topic above slot k: their offsets (only where topics are known, and asked for)
-    let a second item of a topic add less than the first. Beyond that an item is taken to add the
-    same whatever it is shown with, which is near the truth where slates hold few of the items that
-    a user would take. The step's response and all that follows are in d, so that several responses
-    a slate are as good as one.
+    fall from the top down, so that a slate in falling order of d is the best one. An item is taken
+    to add the same whatever it is shown with, which is near the truth where slates hold few of the
+    items that a user would take. The step's response and all that follows are in d, so that several
+    responses a slate are as good as one.
 
     Args:
         space: What is observed.
@@ -69,7 +58,6 @@ class SlateCritic(nn.Module):
         items: What is known of the items.
         item_size: Length of an item's vector.
         hidden: Width of the hidden layers.
-        has_offsets: Whether topics have offsets, where `items` has topics.
     """
 
     def __init__(
@@ -80,19 +68,12 @@ class SlateCritic(nn.Module):
         items: ItemKnowledge,
         item_size: int,
         hidden: int,
-        has_offsets: bool = False,
     ) -> None:
         super().__init__()
         self.scorer = ItemScorer(space, n_choices, items, item_size, hidden, True)
         self.fading = nn.Parameter(torch.full((slate_size - 1,), _FIRST_FADING))
-        self.offsets: TopicOffsets | None = None
-        if has_offsets and items.topics is not None and not offers_candidates(space):
-            offsets = TopicOffsets(space, Groups(items.topics), slate_size)
-            self.offsets = offsets if offsets.n_seen else None
 
     def forward(self, obs: TensorDict) -> SlateValues:
         """Return what slates are worth to a batch of users."""
         steps = torch.cat([self.fading.new_ones(1), torch.sigmoid(self.fading)])
-        offsets = None if self.offsets is None else self.offsets(obs)
-        groups = None if self.offsets is None else self.offsets.groups
-        return SlateValues(self.scorer(obs), steps.cumprod(dim=0), offsets, groups)
+        return SlateValues(self.scorer(obs), steps.cumprod(dim=0))

@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from rlrec.agents.drawing import DrawsSlates
 from rlrec.agents.log_and_live import LogAndLiveAgent
-from rlrec.agents.offline.response_model import Attraction
 from rlrec.agents.offline.slate_bc import mean_of_slots
 from rlrec.agents.offline.slate_iql_config import SlateIQLConfig
 from rlrec.agents.offline.slate_iql_policy import SlateIQLPolicy
@@ -27,16 +26,19 @@ class SlateIQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
       nothing, too); of Q(s, A) it is the mean under the chances of a response, learned beside it;
     - `V(s)` is the expectile of the worths of what was taken (of Q(s, A), where several items may
       be taken) over the log: the loss of an error u is `|expectile - 1(u < 0)| u^2`;
-    - an item i is better by a_i, its chance of being taken among the others of the slate times
-      `Q(s, i) - V(s)`, since what it draws is lost to them (where several may be taken, times what
-      it is worth above nothing). The actor maximises the mean of
-      `sharpness * (sum over i of p_i a_i) / sd + log pi(A | s) / K`: pi is Plackett-Luce over the
-      items, p_i its probability that item i comes first, sd the standard deviation of a_i over the
-      items shown, so that a setting fits rewards of any size.
+    - an item i is better by a_i, its chance of being taken from the actor's likeliest slate A times
+      `Q(s, i) - Q(s, A)`, since what it draws is lost to the others (where several may be taken,
+      times what it is worth above nothing). As A gets better, fewer items are better still: where
+      this comes to rest, A is the exact best slate for these values;
+    - the actor maximises the mean of `sum over i of p_i b_i + log pi(A | s) / K` over the log, with
+      `b_i = (1 - 1 / most_ratio) tanh(sharpness * a_i / sd)`: pi is Plackett-Luce over the items,
+      p_i its probability that item i comes first, sd the standard deviation of a_i over the items
+      shown, so that a setting fits rewards of any size. The bound on b_i is one on how far an item
+      can rise above its share of the log.
 
     This takes the gradient of the values instead of imitating with weights `exp(advantage)`: the
-    advantage of a slate is spread over K items, so weights hardly tell the items of a random log
-    apart.
+    advantage of a slate is spread over K items, so such weights hardly tell the items of a random
+    log apart. It is the likeliest slates that gain most; drawn ones stay nearer to the log.
 
     The agent to take first where there is a log. `learn` goes on in the same way with the slates
     that the actor draws, beside those of the log.
@@ -72,8 +74,8 @@ class SlateIQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
         copies = policy.slow_worths(seen, batch.slates)
         state_gains = policy.state_gains(seen)
         # In sample: of the items taken, or of the slates shown where several may be taken.
-        judged = (batch.responses > 0).to(chances) if policy.takes_one else chances
-        gains = torch.stack([(judged * one.gains).sum(dim=1) for one in copies]).amin(dim=0)
+        weights = (batch.responses > 0).to(chances) if policy.takes_one else chances
+        gains = torch.stack([(weights * one.gains).sum(dim=1) for one in copies]).amin(dim=0)
         value_loss = expectile_loss(gains - state_gains, config.expectile)
         with torch.no_grad():
             following = policy.state_values(batch.next_observations)
@@ -81,7 +83,7 @@ class SlateIQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
         found = policy.values_taken(seen, batch.slates, batch.responses)
         slate_loss = torch.stack([F.mse_loss(one, aims) for one in found]).sum()
         slate_loss = slate_loss + policy.responding.loss(attraction, batch)
-        actor_loss = self._actor_loss(batch, attraction, state_gains.detach())
+        actor_loss = self._actor_loss(batch)
         self._descend(value_loss + slate_loss + actor_loss)
         polyak_update(policy.critics.parameters(), policy.targets.parameters(), config.target_rate)
         return {
@@ -90,18 +92,23 @@ class SlateIQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
             "actor_loss": actor_loss.item(),
         }
 
-    def _actor_loss(self, batch: SlateBatch, attraction: Attraction, state_gains: Tensor) -> Tensor:
+    def _actor_loss(self, batch: SlateBatch) -> Tensor:
         """Return what is small where the actor shows items of high advantage, as the log does."""
-        slates_of = self.policy.distribution(batch.observations)
+        slates_of, seen = self.policy.distribution(batch.observations), batch.observations
+        responding = self.policy.responding
         with torch.no_grad():
-            chances = self.policy.responding.chances_of_all(batch.observations, attraction)
-            gains = self.policy.least_gains(batch.observations)
-            if self.policy.takes_one:
-                gains = gains - state_gains[:, None]
-            advantages = standardised(chances * gains, batch.slates)
-        advantage = (slates_of.logits.softmax(dim=1) * advantages).sum(dim=1)
+            best = slates_of.mode()
+            attraction = responding(seen, best)
+            gains = self.policy.least_gains(seen)
+            if self.policy.takes_one:  # what an item draws, the slate loses
+                of_slate = responding.chances(attraction) * gains.gather(1, best)
+                gains = gains - of_slate.sum(dim=1, keepdim=True)
+            chances = responding.chances_of_all(seen, attraction)
+            advantages = standardised(chances * gains, batch.slates) * self.config.sharpness
+            bounded = (1.0 - 1.0 / self.config.most_ratio) * advantages.tanh()
+        advantage = (slates_of.logits.softmax(dim=1) * bounded).sum(dim=1)
         likelihood = mean_of_slots(slates_of.log_probs(batch.slates))
-        return -(self.config.sharpness * advantage + likelihood).mean()
+        return -(advantage + likelihood).mean()
 
 
 def standardised(advantages: Tensor, slates: Tensor) -> Tensor:

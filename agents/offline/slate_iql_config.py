@@ -11,12 +11,15 @@ from rlrec.agents.settings import Rule, above_0, count, not_negative
 class SlateIQLConfig(LogAndLiveConfig):
     """Settings of `SlateIQL`."""
 
-    expectile: float = 0.8
+    expectile: float = 0.7
     """What V is of the worths of what was taken, in (0, 1): 0.5 is their mean, near 1 the best of
     them, with the more noise."""
     sharpness: float = 1.0
-    """How much the actor asks for items of high advantage beside imitating, 0 or more, per standard
+    """How fast the preference for an item grows with its advantage, 0 or more, per standard
     deviation of the advantages: 0 is behaviour cloning."""
+    most_ratio: float = 10.0
+    """How many times as often as in the log an item may come to be shown, 1 or more; a bound to
+    the harm of values that are wrong where the log shows little."""
     n_critics: int = 2
     """Worths of items learned side by side, of which the least counts."""
     clicks: str = "one"
@@ -32,6 +35,7 @@ class SlateIQLConfig(LogAndLiveConfig):
         *LogAndLiveConfig.rules,
         Rule("expectile", lambda x: 0 < x < 1, "lie between 0 and 1"),
         not_negative("sharpness"),
+        Rule("most_ratio", lambda x: x >= 1, "be 1 or more"),
         above_0("comparing_rate"),
         count("n_critics"),
     )

