@@ -72,26 +72,6 @@ def test_the_agents_of_topic_boredom_write_curves_and_returns(tmp_path: Path) ->
     assert low["SlatePPO, topics, drawn"] > high["random"]
 
 
-def test_interest_evolution_judges_agents_and_references_on_the_same_users(tmp_path: Path) -> None:
-    command = [sys.executable, str(EXPERIMENTS / "interest_evolution" / "run.py"), "--smoke"]
-    done = subprocess.run(
-        [*command, "--seeds", "1", "--results", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=dict(os.environ),
-    )
-    assert done.returncode == 0, done.stderr
-    rows = pd.read_csv(tmp_path / "returns.csv").set_index("policy")
-    assert len(rows) == 7
-    assert rows["seed"].notna().sum() == 4
-    low, high = rows["low"].to_dict(), rows["high"].to_dict()
-    assert low["best for one step"] > high["random"]
-    # a log of 5,000 steps already teaches something
-    assert low["SlateQ, log only"] > high["random"]
-    assert low["planning reference"] > max(high[name] for name in rows.index if "SlateQ" in name)
-
-
 def test_agents_with_a_log_behind_them_write_curves_and_dips(tmp_path: Path) -> None:
     command = [sys.executable, str(EXPERIMENTS / "log_to_live" / "run.py"), "--smoke"]
     done = subprocess.run(
