@@ -28,13 +28,13 @@ class SlateIQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
       be taken) over the log: the loss of an error u is `|expectile - 1(u < 0)| u^2`;
     - an item i is better by a_i, its chance of being taken from the actor's likeliest slate A times
       `Q(s, i) - Q(s, A)`, since what it draws is lost to the others (where several may be taken,
-      times what it is worth above nothing). As A gets better, fewer items are better still: where
-      this comes to rest, A is the exact best slate for these values;
+      times what it is worth above nothing). As A gets better, fewer items are better still: without
+      the pull of the log and offsets of topics this comes to rest at the best slate;
     - the actor maximises the mean of `sum over i of p_i b_i + log pi(A | s) / K` over the log, with
       `b_i = (1 - 1 / most_ratio) tanh(sharpness * a_i / sd)`: pi is Plackett-Luce over the items,
-      p_i its probability that item i comes first, sd the standard deviation of a_i over the items
-      shown, so that a setting fits rewards of any size. The bound on b_i is one on how far an item
-      can rise above its share of the log.
+      p_i the softmax of its logits without offsets of topics, sd the standard deviation of a_i over
+      the items shown, so that a setting fits rewards of any size. Not a bound: where values are
+      wrong and the log shows all items, the actor may go far from it.
 
     This takes the gradient of the values instead of imitating with weights `exp(advantage)`: the
     advantage of a slate is spread over K items, so such weights hardly tell the items of a random

@@ -18,8 +18,9 @@ class SlateIQLConfig(LogAndLiveConfig):
     """How fast the preference for an item grows with its advantage, 0 or more, per standard
     deviation of the advantages: 0 is behaviour cloning."""
     most_ratio: float = 10.0
-    """How many times as often as in the log an item may come to be shown, 1 or more; a bound to
-    the harm of values that are wrong where the log shows little."""
+    """How steep the pull of the values is at most, 1 or more: where the log shows all items alike,
+    an item that is no better than the slate rises to about this many times its share of the log.
+    """
     n_critics: int = 2
     """Worths of items learned side by side, of which the least counts."""
     clicks: str = "one"
