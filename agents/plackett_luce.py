@@ -157,6 +157,11 @@ class PlackettLuce:
         none_left = best.new_full((*best.shape[:2], 1), _SHOWN)
         return self._picked(firsts, torch.cat([best, none_left], dim=2), None)
 
+    def first_probs(self) -> Tensor:
+        """Return the probability that each item comes first, (B, n)."""
+        firsts = self.offsets[:, :, 0].index_select(1, self.groups.topics)
+        return (self.logits + firsts).softmax(dim=1)
+
     def log_probs(self, slates: Tensor) -> Tensor:
         """Return log-probabilities (B, K) of slots given those above, -inf for an item again."""
         return _Slots(self, slates).log_probs

@@ -24,17 +24,17 @@ class SlateIQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
 
     - `Q(s, taken) <- r + discount * (1 - left) * V(s')`, the worth of what was taken of a slate (of
       nothing, too); of Q(s, A) it is the mean under the chances of a response, learned beside it;
-    - `V(s)` is the expectile of the worths of what was taken (of Q(s, A), where several items may
-      be taken) over the log: the loss of an error u is `|expectile - 1(u < 0)| u^2`;
+    - `V(s)` is the expectile of Q(s, A) over the slates shown: the loss of an error u = Q - V is
+      `|expectile - 1(u < 0)| u^2`;
     - an item i is better by a_i, its chance of being taken from the actor's likeliest slate A times
       `Q(s, i) - Q(s, A)`, since what it draws is lost to the others (where several may be taken,
       times what it is worth above nothing). As A gets better, fewer items are better still: without
       the pull of the log and offsets of topics this comes to rest at the best slate;
     - the actor maximises the mean of `sum over i of p_i b_i + log pi(A | s) / K` over the log, with
       `b_i = (1 - 1 / most_ratio) tanh(sharpness * a_i / sd)`: pi is Plackett-Luce over the items,
-      p_i the softmax of its logits without offsets of topics, sd the standard deviation of a_i over
-      the items shown, so that a setting fits rewards of any size. Not a bound: where values are
-      wrong and the log shows all items, the actor may go far from it.
+      p_i its probability that item i comes first, sd the standard deviation of a_i over the items
+      shown, so that a setting fits rewards of any size. Not a bound: where values are wrong and the
+      log shows all items, the actor may go far from it.
 
     This takes the gradient of the values instead of imitating with weights `exp(advantage)`: the
     advantage of a slate is spread over K items, so such weights hardly tell the items of a random
@@ -73,9 +73,7 @@ class SlateIQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
         chances = policy.responding.chances(attraction).detach()
         copies = policy.slow_worths(seen, batch.slates)
         state_gains = policy.state_gains(seen)
-        # In sample: of the items taken, or of the slates shown where several may be taken.
-        weights = (batch.responses > 0).to(chances) if policy.takes_one else chances
-        gains = torch.stack([(weights * one.gains).sum(dim=1) for one in copies]).amin(dim=0)
+        gains = torch.stack([(chances * one.gains).sum(dim=1) for one in copies]).amin(dim=0)
         value_loss = expectile_loss(gains - state_gains, config.expectile)
         with torch.no_grad():
             following = policy.state_values(batch.next_observations)
@@ -106,14 +104,14 @@ class SlateIQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
             chances = responding.chances_of_all(seen, attraction)
             advantages = standardised(chances * gains, batch.slates) * self.config.sharpness
             bounded = (1.0 - 1.0 / self.config.most_ratio) * advantages.tanh()
-        advantage = (slates_of.logits.softmax(dim=1) * bounded).sum(dim=1)
+        advantage = (slates_of.first_probs() * bounded).sum(dim=1)
         likelihood = mean_of_slots(slates_of.log_probs(batch.slates))
         return -(advantage + likelihood).mean()
 
 
 def standardised(advantages: Tensor, slates: Tensor) -> Tensor:
     """Return advantages (B, n) in standard deviations of those of the items shown, (B, K)."""
-    return advantages / (advantages.gather(1, slates).std() + _LEAST_SPREAD)
+    return advantages / (advantages.gather(1, slates).std(correction=0) + _LEAST_SPREAD)
 
 
 def expectile_loss(errors: Tensor, expectile: float) -> Tensor:

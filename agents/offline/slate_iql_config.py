@@ -12,7 +12,7 @@ class SlateIQLConfig(LogAndLiveConfig):
     """Settings of `SlateIQL`."""
 
     expectile: float = 0.7
-    """What V is of the worths of what was taken, in (0, 1): 0.5 is their mean, near 1 the best of
+    """What V is of the values of the slates shown, in (0, 1): 0.5 is their mean, near 1 the best of
     them, with the more noise."""
     sharpness: float = 1.0
     """How fast the preference for an item grows with its advantage, 0 or more, per standard

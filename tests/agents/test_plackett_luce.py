@@ -124,3 +124,14 @@ def test_a_group_that_is_used_up_is_passed_over() -> None:
     for drawn in (slates.sample(), slates.mode()):
         assert drawn[0, 0] == 0 and sorted(drawn[0].tolist()) == [0, *sorted(drawn[0, 1:].tolist())]
         assert len(set(drawn[0].tolist())) == 3
+
+
+def test_first_item_has_the_probability_of_a_slate_of_one() -> None:
+    source = torch.Generator().manual_seed(3)
+    logits = torch.randn(2, 5, generator=source)
+    groups = Groups(np.array([0, 1, 0, 1, 1]))
+    offsets = torch.randn(2, 2, 3, generator=source)
+    expected = PlackettLuce(logits, 1, groups, offsets[:, :, :1])
+    each = [expected.log_probs(torch.full((2, 1), item)).exp()[:, 0] for item in range(5)]
+    found = PlackettLuce(logits, 3, groups, offsets).first_probs()
+    torch.testing.assert_close(found, torch.stack(each, dim=1))
