@@ -13,10 +13,9 @@ from rlrec.agents.networks import (
     ItemScorer,
     StateEncoder,
     TensorDict,
-    offers_candidates,
 )
-from rlrec.agents.plackett_luce import Groups, PlackettLuce
-from rlrec.agents.topic_offsets import TopicOffsets
+from rlrec.agents.plackett_luce import PlackettLuce
+from rlrec.agents.topic_offsets import known_topic_offsets
 
 
 class Judged(NamedTuple):
@@ -71,11 +70,7 @@ class SlateActorCritic(BasePolicy):
         self.value_scale = value_scale
         n_choices = int(action_space.nvec[0])
         self.actor = ItemScorer(observation_space, n_choices, items, item_size, hidden, False)
-        self.offsets: TopicOffsets | None = None
-        if items.topics is not None and not offers_candidates(observation_space):
-            groups = Groups(items.topics)
-            offsets = TopicOffsets(observation_space, groups, self.slate_size, topic_spread)
-            self.offsets = offsets if offsets.n_seen else None
+        self.offsets = known_topic_offsets(observation_space, items, self.slate_size, topic_spread)
         self.critic = Critic(observation_space, item_size, hidden, self.slate_size)
         self.optimizer = torch.optim.Adam(
             self.parameters(), lr=lr_schedule(1), eps=1e-5, fused=True

@@ -4,7 +4,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlrec.agents.networks import TensorDict
+from rlrec.agents.networks import ItemKnowledge, TensorDict, offers_candidates
 from rlrec.agents.plackett_luce import Groups
 
 _WINDOWS = (5, 10, 20)  # of the newest items responded to
@@ -48,7 +48,7 @@ class TopicOffsets(nn.Module):
         self.has_last = {"last_slate", "last_response"} <= shapes.keys()
         self.n_seen = 2 * self.has_counts + self.has_context + len(self.windows) + 2 * self.has_last
         self.net = nn.Sequential()
-        if not self.n_seen:  # such offsets are of no use, which their owner checks
+        if not self.n_seen:  # such offsets are of no use, as `known_topic_offsets` says
             return
         self.net = nn.Sequential(
             nn.Linear(self.n_seen, hidden),
@@ -95,8 +95,27 @@ class TopicOffsets(nn.Module):
         return sums.scatter_add(1, topics, values * (items > 0))
 
 
+def known_topic_offsets(
+    space: spaces.Dict, items: ItemKnowledge, slate_size: int, spread: float = 0.0
+) -> TopicOffsets | None:
+    """Return offsets, or None where topics are not known or nothing is observed of them.
+
+    Args:
+        space: What is observed.
+        items: What is known of the items.
+        slate_size: K.
+        spread: As of `TopicOffsets`.
+    """
+    if items.topics is None or offers_candidates(space):
+        return None
+    offsets = TopicOffsets(space, Groups(items.topics), slate_size, spread)
+    return offsets if offsets.n_seen else None
+
+
 def offsets_of_slots(offsets: Tensor, groups: Groups, slates: Tensor) -> Tensor:
     """Return the offset of each slot of slates (B, K) by its topic and those above, (B, K).
+
+    An item shown again is not counted.
 
     Args:
         offsets: Shape (B, T, K), as `TopicOffsets` returns them.
@@ -105,6 +124,8 @@ def offsets_of_slots(offsets: Tensor, groups: Groups, slates: Tensor) -> Tensor:
     """
     topics = groups.topics[slates]
     alike = topics[:, :, None] == topics[:, None, :]
-    above = torch.tril(alike, diagonal=-1).sum(dim=2, keepdim=True)
+    same = torch.tril(slates[:, :, None] == slates[:, None, :], diagonal=-1)
+    counted = alike & ~same.any(dim=2)[:, None, :]
+    above = torch.tril(counted, diagonal=-1).sum(dim=2, keepdim=True)
     by_slot = offsets.gather(1, topics[:, :, None].expand(-1, -1, slates.shape[1]))
     return by_slot.gather(2, above)[:, :, 0]

@@ -7,12 +7,11 @@ from gymnasium import spaces
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rlrec.agents.networks import ItemKnowledge, ItemScorer, Scores, TensorDict, offers_candidates
-from rlrec.agents.plackett_luce import Groups
+from rlrec.agents.networks import ItemKnowledge, ItemScorer, Scores, TensorDict
 from rlrec.agents.replay import SlateBatch
 from rlrec.agents.several_clicks import Slots
 from rlrec.agents.slate_value import blank_repeats
-from rlrec.agents.topic_offsets import TopicOffsets, offsets_of_slots
+from rlrec.agents.topic_offsets import known_topic_offsets, offsets_of_slots
 
 
 class Attraction(NamedTuple):
@@ -59,10 +58,7 @@ class ResponseModel(nn.Module):
         # Where one item is taken, a shift of all scores cancels in the softmax.
         self.scorer = ItemScorer(space, n_choices, items, item_size, hidden, not takes_one)
         self.slots = None if takes_one else Slots(slate_size)
-        self.offsets: TopicOffsets | None = None
-        if has_offsets and items.topics is not None and not offers_candidates(space):
-            offsets = TopicOffsets(space, Groups(items.topics), slate_size)
-            self.offsets = offsets if offsets.n_seen else None
+        self.offsets = known_topic_offsets(space, items, slate_size) if has_offsets else None
 
     def forward(self, obs: TensorDict, slates: Tensor) -> Attraction:
         """Return what draws users to the slots of slates (B, K)."""
@@ -112,12 +108,8 @@ class SlateWorth(NamedTuple):
         return cls(scores.nothing, scores.of_slates(slates) - scores.nothing[:, None])
 
     def expected(self, chances: Tensor) -> Tensor:
-        """Return Q(s, A), (B,), under chances (B, K) of a response."""
+        """Return the worth (B,) where each slot is taken with these chances (or was), (B, K)."""
         return self.nothing + (chances * self.gains).sum(dim=1)
-
-    def after(self, responses: Tensor) -> Tensor:
-        """Return the worth (B,) after responses (B, K)."""
-        return self.expected((responses > 0).to(self.gains))
 
 
 def _options(attraction: Attraction) -> Tensor:

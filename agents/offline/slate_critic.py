@@ -6,12 +6,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rlrec.agents.networks import (
-    ItemKnowledge,
-    ItemScorer,
-    Scores,
-    TensorDict,
-)
+from rlrec.agents.networks import ItemKnowledge, ItemScorer, Scores, TensorDict
 
 _FIRST_FADING = 4.0  # a slot starts at sigmoid(4) = 0.98 of the one above
 

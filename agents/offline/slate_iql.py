@@ -30,11 +30,11 @@ class SlateIQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
       `Q(s, i) - Q(s, A)`, since what it draws is lost to the others (where several may be taken,
       times what it is worth above nothing). As A gets better, fewer items are better still: without
       the pull of the log and offsets of topics this comes to rest at the best slate;
-    - the actor maximises the mean of `sum over i of p_i b_i + log pi(A | s) / K` over the log, with
-      `b_i = (1 - 1 / most_ratio) tanh(sharpness * a_i / sd)`: pi is Plackett-Luce over the items,
-      p_i its probability that item i comes first, sd the standard deviation of a_i over the items
-      shown, so that a setting fits rewards of any size. Not a bound: where values are wrong and the
-      log shows all items, the actor may go far from it.
+    - the actor maximises the mean of `advantage_weight * sum over i of p_i tanh(sharpness * a_i /
+      sd) + log pi(A | s) / K` over the log: pi is Plackett-Luce over the items, p_i its probability
+      that item i comes first, sd the standard deviation of a_i over the items shown, so that a
+      setting fits rewards of any size. Where values are wrong and the log shows all items, the
+      actor may still go far from it.
 
     This takes the gradient of the values instead of imitating with weights `exp(advantage)`: the
     advantage of a slate is spread over K items, so such weights hardly tell the items of a random
@@ -78,7 +78,7 @@ class SlateIQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
         with torch.no_grad():
             following = policy.state_values(batch.next_observations)
         aims = batch.rewards / config.value_scale + batch.next_discounts * following
-        found = policy.values_taken(seen, batch.slates, batch.responses)
+        found = policy.values_taken(batch)
         slate_loss = torch.stack([F.mse_loss(one, aims) for one in found]).sum()
         slate_loss = slate_loss + policy.responding.loss(attraction, batch)
         actor_loss = self._actor_loss(batch)
@@ -102,11 +102,11 @@ class SlateIQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
                 of_slate = responding.chances(attraction) * gains.gather(1, best)
                 gains = gains - of_slate.sum(dim=1, keepdim=True)
             chances = responding.chances_of_all(seen, attraction)
-            advantages = standardised(chances * gains, batch.slates) * self.config.sharpness
-            bounded = (1.0 - 1.0 / self.config.most_ratio) * advantages.tanh()
+            advantages = standardised(chances * gains, batch.slates)
+            bounded = (self.config.sharpness * advantages).tanh()
         advantage = (slates_of.first_probs() * bounded).sum(dim=1)
         likelihood = mean_of_slots(slates_of.log_probs(batch.slates))
-        return -(advantage + likelihood).mean()
+        return -(self.config.advantage_weight * advantage + likelihood).mean()
 
 
 def standardised(advantages: Tensor, slates: Tensor) -> Tensor:

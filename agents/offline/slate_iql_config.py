@@ -17,14 +17,14 @@ class SlateIQLConfig(LogAndLiveConfig):
     sharpness: float = 1.0
     """How fast the preference for an item grows with its advantage, 0 or more, per standard
     deviation of the advantages: 0 is behaviour cloning."""
-    most_ratio: float = 10.0
-    """How steep the pull of the values is at most, 1 or more: where the log shows all items alike,
-    an item that is no better than the slate rises to about this many times its share of the log.
-    """
+    advantage_weight: float = 0.9
+    """Weight of the advantages, bounded by -1 and 1, beside that of imitation, which is 1; 0 or
+    more: 0 is behaviour cloning."""
     n_critics: int = 2
     """Worths of items learned side by side, of which the least counts."""
     clicks: str = "one"
-    """Whether users take `one` item of a slate at most, or `several` may be responded to."""
+    """Whether users take `one` item of a slate at most (of several responses the first counts), or
+    `several` may be responded to."""
     comparing_rate: float = 0.1
     """Factor of the step size for what sets items apart in the worths of items, above 0: they are
     fitted to noisy returns, and what serves is the best of many."""
@@ -35,8 +35,7 @@ class SlateIQLConfig(LogAndLiveConfig):
     rules: ClassVar[tuple[Rule, ...]] = (
         *LogAndLiveConfig.rules,
         Rule("expectile", lambda x: 0 < x < 1, "lie between 0 and 1"),
-        not_negative("sharpness"),
-        Rule("most_ratio", lambda x: x >= 1, "be 1 or more"),
+        not_negative("sharpness advantage_weight"),
         above_0("comparing_rate"),
         count("n_critics"),
     )

@@ -7,10 +7,12 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from rlrec.agents.networks import ItemKnowledge, ItemScorer, TensorDict
 from rlrec.agents.offline.response_model import ResponseModel, SlateWorth
 from rlrec.agents.offline.slate_iql_config import SlateIQLConfig
+from rlrec.agents.replay import SlateBatch
 from rlrec.agents.slate_actor_critic import SlateActorCritic
 
 
@@ -62,9 +64,13 @@ class SlateIQLPolicy(SlateActorCritic):
             found += critic.comparing_parameters()
         return found
 
-    def values_taken(self, obs: TensorDict, slates: Tensor, responses: Tensor) -> list[Tensor]:
-        """Return what each critic says of slates and the responses to them, (B,) each."""
-        return [SlateWorth.of(critic(obs), slates).after(responses) for critic in self.critics]
+    def values_taken(self, batch: SlateBatch) -> list[Tensor]:
+        """Return what each critic says of what was taken of slates, (B,) each."""
+        taken = batch.responses > 0
+        if self.takes_one:
+            taken = F.one_hot(batch.choices, self.slate_size + 1)[:, :-1].bool()
+        seen, slates = batch.observations, batch.slates
+        return [SlateWorth.of(critic(seen), slates).expected(taken) for critic in self.critics]
 
     @torch.no_grad()
     def slow_worths(self, obs: TensorDict, slates: Tensor) -> list[SlateWorth]:
@@ -78,6 +84,10 @@ class SlateIQLPolicy(SlateActorCritic):
         gains = torch.stack([one.of_all() - one.nothing[:, None] for one in found])
         return gains.amin(dim=0)
 
+    def predict_values(self, obs: TensorDict) -> Tensor:
+        """Return the value of the state, (B,)."""
+        return self.state_values(obs) * self.value_scale
+
     def state_values(self, obs: TensorDict) -> Tensor:
         """Return V(s) in units of `value_scale`, (B,)."""
         with torch.no_grad():
@@ -90,4 +100,4 @@ class SlateIQLPolicy(SlateActorCritic):
         V is learned as this difference: it varies far less than V itself, the errors of which would
         drown the difference between one slate and another.
         """
-        return self.predict_values(obs) / self.value_scale
+        return super().predict_values(obs) / self.value_scale

@@ -105,5 +105,6 @@ def test_worth_of_a_slate_is_the_mean_over_what_may_be_taken() -> None:
     worth = SlateWorth.of(scores, slate)
     expected = 0.2 * values[2] + 0.5 * values[0] + 0.1 * values[4] + 0.2 * 0.7
     torch.testing.assert_close(worth.expected(chances)[0], expected)
-    torch.testing.assert_close(worth.after(torch.tensor([[0.0, 3.0, 0.0]]))[0], values[0])
-    torch.testing.assert_close(worth.after(torch.zeros(1, 3))[0], torch.tensor(0.7))
+    taken = torch.tensor([[False, True, False]])
+    torch.testing.assert_close(worth.expected(taken)[0], values[0])
+    torch.testing.assert_close(worth.expected(~taken & False)[0], torch.tensor(0.7))
