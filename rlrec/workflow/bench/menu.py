@@ -150,7 +150,7 @@ _PPO_BY_TASK: dict[str, dict[str, Any]] = {
 }
 _PPO_TRIED = {
     "boredom": "short runs of one or two seeds, other users",
-    "return": "12 short runs from scratch, 3 from the log, other seeds",
+    "return": "about 14 runs from scratch, 4 from the log, one seed each, other users",
 }
 _PPO: dict[str, Any] = {"by_task": _PPO_BY_TASK, "tried": _PPO_TRIED, "draws": True}
 _LEASHED = {"leash": 1.0, "frozen_actor": 0.1}
@@ -199,7 +199,7 @@ _AGENTS = (
         "offline",
         "finetuned",
         by_task={"boredom": {"clicks": "several"}},
-        tried={"log-to-live": "8 short runs of one seed, validation users"},
+        tried={"log-to-live": "about 70 short runs of one other seed, validation users"},
         draws=True,
     ),
     *agent_entries("SlateCQL", "offline", "finetuned", draws=True),
