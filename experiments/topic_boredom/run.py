@@ -1,13 +1,14 @@
-"""Does an agent learn to let topics rest, where collaborative filtering bores its users?
+"""Does it help that the slots of a slate know of each other?
 
-On `rlrec/TopicBoredom-v0` SlatePPO learns from scratch by interaction, once with logits that know
-how many items of a topic stand above in the slate, once without. Both know the item factors of an
-ALS model, which is fitted to random slates and judged beside them on the same new users.
+On `rlrec/TopicBoredom-v0` three heads learn by PPO from scratch, with the same users, interactions,
+rounds and passes: Plackett-Luce logits that know how many items of a topic stand above in the slate
+(`topics`), the same without that (`plain`), and PPO of stable-baselines3 with a choice of its own
+for each slot (`independent`, an action of `MultiDiscrete`). All are judged on the same new users.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
@@ -17,27 +18,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.distributions import MultiCategoricalDistribution
 
 import rlrec
 from rlrec.agents import SlatePPO, SlatePPOConfig
-from rlrec.arrays import Floats, Floats32
-from rlrec.baselines import ALS
-from rlrec.data import InteractionLog
+from rlrec.arrays import Floats, Ints, Observations
 from rlrec.envs.sb3 import SlateVecEnv
 from rlrec.evaluation import rollout
-from rlrec.policy import RandomPolicy, SlatePolicy
+from rlrec.policy import SlatePolicy
+from rlrec.slates import SlateDraw
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT = "rlrec/TopicBoredom-v0"
-SETTINGS: dict[str, Any] = {
-    "credit": "own",
-    "discount": 0.8,
-    "learning_rate": 3e-3,
-    "n_epochs": 8,
-    "n_transitions": 16_384,
-}
-CHECKS = 10  # moments of the learning curve
-CURVE_USERS, CURVE_SEED = 200, 500_000
+DISCOUNT, N_EPOCHS, BATCH_SIZE, WIDTH = 0.8, 4, 1_024, 128
+RATES = {"topics": 3e-3, "plain": 3e-3, "independent": 3e-4, "independent, fast": 3e-3}
+"""Step sizes: that of stable-baselines3, and the one that suits the others."""
 TEST_SEED = 1_000_000
 
 
@@ -45,16 +41,20 @@ TEST_SEED = 1_000_000
 class Arguments:
     """What to run."""
 
-    seeds: int = 2
+    seeds: int = 10
     """Seeds of training, from 0 on."""
-    interactions: int = 2_000_000
+    interactions: int = 49_152
     """Of each agent."""
+    transitions: int = 8_192
+    """Between two rounds of updates."""
     users: int = 512
     """Trained on at the same time."""
     test_users: int = 1_000
-    """On whom all policies are judged at the end; none of them is trained on."""
-    variants: str = "topics,plain"
-    """Which heads: `topics`, `plain` or both."""
+    """On whom all heads are judged, before and after training; none of them is trained on."""
+    sizes: str = "5,10"
+    """Sizes of slates, with commas."""
+    heads: str = "topics|plain|independent|independent, fast"
+    """Which heads, with bars between them."""
     jobs: int = 1
     """Agents trained at the same time, each on one core."""
     results: Path = HERE / "results"
@@ -63,87 +63,123 @@ class Arguments:
     """Tiny settings, to see that it works; the numbers mean nothing."""
 
 
+class IndependentSlots:
+    """PPO of stable-baselines3 as a slate policy: each slot chooses without regard to the others.
+
+    Items may repeat in a slate; a repeat counts as nothing.
+    """
+
+    def __init__(self, model: PPO) -> None:
+        self.model = model
+
+    def act(
+        self, observations: Observations, rng: np.random.Generator, deterministic: bool = False
+    ) -> SlateDraw:
+        """Return the likeliest item of each slot, or drawn ones."""
+        logits = self._log_probs(observations)
+        if not deterministic:
+            logits = [found + rng.gumbel(size=found.shape) for found in logits]
+        slates = np.stack([found.argmax(axis=1) for found in logits], axis=1)
+        certain = np.zeros(slates.shape)
+        return SlateDraw(slates, certain if deterministic else self.log_probs(observations, slates))
+
+    def log_probs(self, observations: Observations, slates: Ints) -> Floats:
+        """Return log-probabilities (B, K) of the items of slates, each by itself."""
+        logits = self._log_probs(observations)
+        parts = [
+            np.take_along_axis(found, slates[:, slot, None], axis=1)
+            for slot, found in enumerate(logits)
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def _log_probs(self, observations: Observations) -> list[Floats]:
+        """Return log-probabilities (B, N) of each slot."""
+        tensors, _ = self.model.policy.obs_to_tensor(dict(observations))
+        with torch.no_grad():
+            spread = self.model.policy.get_distribution(tensors)
+        assert isinstance(spread, MultiCategoricalDistribution)
+        return [slot.logits.double().numpy() for slot in spread.distribution]
+
+
 def main(arguments: Arguments) -> None:
-    """Train all agents and write `curves.csv` and `returns.csv`."""
-    runs = [(name, s) for s in range(arguments.seeds) for name in arguments.variants.split(",")]
+    """Train all agents and write `returns.csv`."""
+    sizes = [int(size) for size in arguments.sizes.split(",")]
+    heads = arguments.heads.split("|")
+    runs = [(head, size, s) for s in range(arguments.seeds) for size in sizes for head in heads]
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        parts = list(pool.map(partial(trained, arguments), runs))
+        rows = [row for part in pool.map(partial(trained, arguments), runs) for row in part]
     arguments.results.mkdir(parents=True, exist_ok=True)
-    curves = pd.concat([curve for curve, _ in parts], ignore_index=True)
-    returns = pd.concat([table for _, table in parts], ignore_index=True)
-    returns = returns.drop_duplicates(["policy", "seed"]).sort_values(["seed", "return"])
-    curves.to_csv(arguments.results / "curves.csv", index=False, float_format="%.2f")
+    returns = pd.DataFrame(rows).sort_values(["slate_size", "head", "interactions", "seed"])
     returns.to_csv(arguments.results / "returns.csv", index=False, float_format="%.2f")
-    sys.stdout.write(f"{curves.to_string(index=False)}\n{returns.to_string(index=False)}\n")
+    by = returns.groupby(["slate_size", "head", "interactions", "slates"])["return"]
+    sys.stdout.write(f"{by.agg(['mean', 'min', 'max', 'count']).round(1).to_string()}\n")
 
 
-def trained(arguments: Arguments, run: tuple[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train one agent; return its learning curve, and returns on the test users."""
-    variant, seed = run
+def trained(arguments: Arguments, run: tuple[str, int, int]) -> list[dict[str, Any]]:
+    """Train one agent; return its returns on the test users, before and after."""
+    head, size, seed = run
     torch.set_num_threads(1)
-    world = {"n_items": 60, "slate_size": 4, "n_steps": 20} if arguments.smoke else {}
-    n_users = 64 if arguments.smoke else arguments.users
-    interactions = 4_096 if arguments.smoke else arguments.interactions
-    settings = SETTINGS | ({"n_transitions": 1_024, "hidden": 16} if arguments.smoke else {})
-    users = rlrec.make_users(ENVIRONMENT, n_users, seed=seed, counts_observed=True, **world)
-    baseline = fitted_baseline(users, 300_000 if not arguments.smoke else 4_000)
-    config = SlatePPOConfig(**settings, topic_aware=variant == "topics")
-    agent = SlatePPO(users, config, item_factors=unit(baseline.item_factors), seed=seed)
-    curve = []
-    for check in range(CHECKS):
-        agent.learn(interactions // CHECKS, reset_num_timesteps=check == 0)
-        n = 20 if arguments.smoke else CURVE_USERS
-        value = drawn_return(agent, users, n, CURVE_SEED)
-        curve.append(
-            {"head": variant, "seed": seed, "interactions": agent.num_timesteps, "return": value}
+    world = {"n_items": 60, "n_steps": 20} if arguments.smoke else {}
+    n_users, n_transitions, interactions, n_test = (
+        (64, 1_024, 4_096, 50)
+        if arguments.smoke
+        else (
+            arguments.users,
+            arguments.transitions,
+            arguments.interactions,
+            arguments.test_users,
         )
-        sys.stderr.write(f"{variant}, seed {seed}: {agent.num_timesteps:,} {value:.1f}\n")
-    n = 50 if arguments.smoke else arguments.test_users
-    return pd.DataFrame(curve), judged(agent, baseline, users, n, variant, seed)
+    )
+    users = rlrec.make_users(
+        ENVIRONMENT, n_users, seed=seed, counts_observed=True, slate_size=size, **world
+    )
+    agent, policy = made(head, users, n_transitions // n_users, seed)
+    rows = judged(policy, users, n_test)
+    agent.learn(interactions)
+    rows += judged(policy, users, n_test)
+    for row, moment in zip(rows, (0, 0, agent.num_timesteps, agent.num_timesteps), strict=True):
+        row |= {"head": head, "slate_size": size, "seed": seed, "interactions": moment}
+    sys.stderr.write(f"{head}, K {size}, seed {seed}: {rows[-2]['return']:.1f}\n")
+    return rows
 
 
-def fitted_baseline(users: SlateVecEnv, n_steps: int) -> ALS:
-    """Return ALS, fitted to a log of random slates."""
-    random = RandomPolicy(users.simulator.n_choices, users.simulator.slate_size)
-    log = InteractionLog.record(random, users, n_steps=n_steps, seed=5)
-    return ALS(factors=16).fit(log, users.simulator.catalogue)
+def made(head: str, users: SlateVecEnv, n_steps: int, seed: int) -> tuple[Any, SlatePolicy]:
+    """Return an agent that knows nothing, and the policy it is."""
+    shared: dict[str, Any] = {
+        "learning_rate": RATES[head],
+        "n_epochs": N_EPOCHS,
+        "batch_size": BATCH_SIZE,
+    }
+    if head.startswith("independent"):
+        model = PPO(
+            "MultiInputPolicy",
+            users,
+            n_steps=n_steps,
+            gamma=DISCOUNT,
+            policy_kwargs={"net_arch": [WIDTH, WIDTH]},
+            seed=seed,
+            **shared,
+        )
+        return model, IndependentSlots(model)
+    config = SlatePPOConfig(
+        credit="own",
+        discount=DISCOUNT,
+        n_transitions=n_steps * users.num_envs,
+        topic_aware=head == "topics",
+        hidden=WIDTH,
+        **shared,
+    )
+    agent = SlatePPO(users, config, seed=seed)
+    return agent, agent
 
 
-def unit(factors: Floats) -> Floats32:
-    """Return factors (N, F) brought to length 1."""
-    lengths = np.linalg.norm(factors, axis=1, keepdims=True)
-    return (factors / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
-
-
-def drawn_return(policy: SlatePolicy, users: SlateVecEnv, n_users: int, seed: int) -> float:
-    """Return the mean return of slates drawn by a policy."""
-    results = rollout({"policy": policy}, users, n_users, seed=seed, deterministic=False)
-    return results.mean_return("policy").value
-
-
-def judged(
-    agent: SlatePPO, baseline: ALS, users: SlateVecEnv, n_users: int, variant: str, seed: int
-) -> pd.DataFrame:
-    """Return one row a policy: mean return with its 95 % interval over the test users."""
-    name = f"SlatePPO, {variant}"
-    random = RandomPolicy(users.simulator.n_choices, users.simulator.slate_size)
-    policies: dict[str, SlatePolicy] = {"random": random, "ALS": baseline, f"{name}, best": agent}
-    best = rollout(policies, users, n_users, seed=TEST_SEED)
-    drawn = rollout({f"{name}, drawn": agent}, users, n_users, seed=TEST_SEED, deterministic=False)
-    rows = []
-    for results, names in ((best, list(policies)), (drawn, [f"{name}, drawn"])):
-        for policy in names:
-            estimate = results.mean_return(policy)
-            rows.append(
-                {
-                    "policy": policy,
-                    "seed": seed,
-                    "return": estimate.value,
-                    "low": estimate.low,
-                    "high": estimate.high,
-                }
-            )
-    return pd.DataFrame(rows)
+def judged(policy: SlatePolicy, users: SlateVecEnv, n_users: int) -> list[dict[str, Any]]:
+    """Return the mean returns of drawn slates and of the best ones."""
+    play: Callable[..., Any] = partial(rollout, {"policy": policy}, users, n_users, TEST_SEED)
+    return [
+        {"slates": slates, "return": play(deterministic).mean_return("policy").value}
+        for slates, deterministic in (("drawn", False), ("best", True))
+    ]
 
 
 def _parsed(words: Sequence[str] | None = None) -> Arguments:

@@ -195,17 +195,22 @@ def test_a_changed_setting_makes_a_cell_stale(changed: Cell, results: Path) -> N
 
 def test_settings_for_other_tasks_leave_a_cell_as_it_is() -> None:
     entry = MENU["SlatePPO-finetuned"]
-    elsewhere = replace(entry, by_task={**entry.by_task, "drift": {"leash": 9.0}}, families=("x",))
+    elsewhere = replace(entry, by_task={**entry.by_task, "drift": {"leash": 9.0}}, tasks=("x",))
     here = replace(entry, by_task={"satisfaction": {"leash": 9.0}})
     assert replace(first(), entry=elsewhere).fingerprint == first().fingerprint
     assert replace(first(), entry=here).fingerprint != first().fingerprint
 
 
-def test_an_entry_for_some_families_has_cells_in_no_other_task(tmp_path: Path) -> None:
-    tasks = ("interest", "satisfaction", "drift")
-    told = order(tmp_path, tasks=tasks, agents=("SlateQ-null-0-scratch",), n_seeds=1)
-    found = {cell.task.name for cell in cells(told) if not cell.is_scale}
-    assert found == {"interest"}
+@pytest.mark.parametrize(
+    ("agent", "where"),
+    [("SlateQ-null-0-scratch", "interest"), ("SlatePPO-naive-finetuned", "log-to-live-expert")],
+)
+def test_an_entry_for_some_tasks_has_cells_in_no_other(
+    agent: str, where: str, tmp_path: Path
+) -> None:
+    tasks = ("interest", "satisfaction", "log-to-live")
+    told = order(tmp_path, tasks=tasks, agents=(agent,), n_seeds=1)
+    assert {cell.task.name for cell in cells(told) if not cell.is_scale} == {where}
 
 
 def test_where_fitted_users_lie_is_no_matter_but_which_they_are() -> None:

@@ -39,8 +39,8 @@ class Entry:
     """Whether items need an identity."""
     needs_counts: bool = False
     """Whether counted clicks of topics must be observed."""
-    families: tuple[str, ...] = ()
-    """Of the tasks that this is for; all of them for none."""
+    tasks: tuple[str, ...] = ()
+    """Names or families of the tasks that this is for; all of them for none."""
     learns: bool = True
     """Whether the seed of a training matters: without a log there is one cell a task."""
 
@@ -49,7 +49,7 @@ class Entry:
         return (
             (task.has_items or not self.needs_items)
             and (task.counts_observed or not self.needs_counts)
-            and (not self.families or task.family in self.families)
+            and (not self.tasks or not {task.name, task.family}.isdisjoint(self.tasks))
         )
 
     def settings_for(self, task: Task) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def agent_entries(
     tried: Mapping[str, str] | None = None,
     draws: bool = False,
     needs_items: bool = False,
-    families: tuple[str, ...] = (),
+    tasks: tuple[str, ...] = (),
     label: str | None = None,
 ) -> Iterator[Entry]:
     """Yield an agent once for each way in which it learns.
@@ -119,7 +119,7 @@ def agent_entries(
         tried: What was tried by hand, by family.
         draws: Whether it may serve drawn slates.
         needs_items: Whether it cannot serve documents without identity.
-        families: Of the tasks it is for; all of them by default.
+        tasks: Names or families of those it is for; all of them by default.
         label: First part of the names, by default the class.
     """
     for mode in modes or ("scratch", "offline", "finetuned"):
@@ -133,7 +133,7 @@ def agent_entries(
             tried=tried or {},
             draws=draws,
             needs_items=needs_items or mode == "informed",
-            families=families,
+            tasks=tasks,
         )
 
 
@@ -154,6 +154,38 @@ _PPO_TRIED = {
 }
 _PPO: dict[str, Any] = {"by_task": _PPO_BY_TASK, "tried": _PPO_TRIED, "draws": True}
 _LEASHED = {"leash": 1.0, "frozen_actor": 0.1}
+_USUAL = {"n_epochs": 10, "batch_size": 64, "clipping": "slate"}
+"""As PPO is run by those who take the defaults of stable-baselines3."""
+_OFF: dict[str, dict[str, Any]] = {
+    "warm-values": {"warm_values": False},
+    "frozen-actor": {"frozen_actor": 0.0},
+    "small-steps": {"finetuning_rate": 1.0},
+    "stop": {"stop_kl": 1e6},
+    "leash": {"leash": 0.0},
+}
+"""What keeps a clone from being unlearned, and the settings without it."""
+
+
+def _kits() -> Iterator[Entry]:
+    """Yield usual PPO from a log with all of `_OFF` left in, all left out, and all but one left in.
+
+    On the log of an expert, where a clone has the most to lose.
+    """
+    kit, naive = _USUAL | _LEASHED, dict(_USUAL)
+    for without in _OFF.values():
+        naive |= without
+    variants = {"kit": kit, "naive": naive}
+    variants |= {f"kit-less-{part}": kit | without for part, without in _OFF.items()}
+    for name, settings in variants.items():
+        yield from agent_entries(
+            "SlatePPO",
+            "finetuned",
+            settings=settings,
+            draws=True,
+            tasks=("log-to-live-expert",),
+            label=f"SlatePPO-{name}",
+        )
+
 
 _AGENTS = (
     *agent_entries("SlateQ"),
@@ -161,14 +193,14 @@ _AGENTS = (
         "SlateQ",
         "scratch",
         settings={"learns_nothing": False, "n_steps": 1},
-        families=("interest",),
+        tasks=("interest",),
         label="SlateQ-null-0",
     ),
     *agent_entries(
         "SlateQ",
         "scratch",
         settings={"compat": "recsim"},
-        families=("interest",),
+        tasks=("interest",),
         label="SlateQ-recsim",
     ),
     *agent_entries("SlatePPO", "scratch", "informed", **_PPO),
@@ -189,6 +221,7 @@ _AGENTS = (
         draws=True,
         label="SlatePPO-unleashed",
     ),
+    *_kits(),
     *agent_entries("SlateA2C", "scratch", "finetuned", draws=True),
     *agent_entries("SlateBC", "offline", draws=True),
     *agent_entries(
