@@ -38,7 +38,7 @@ class SlateBatch(NamedTuple):
 
 
 class SeenReturns(NamedTuple):
-    """Rows of visits that ended within a log, with what came of them."""
+    """Rows of a log, with what came of them."""
 
     observations: TensorDict
     slates: Tensor
@@ -46,7 +46,10 @@ class SeenReturns(NamedTuple):
     responses: Tensor
     """Shape (B, K). Channel 0."""
     returns: Tensor
-    """Shape (B,). Discounted reward to the end of the visit."""
+    """Shape (B,). Discounted reward to the end of the visit, or to where the log cuts it off."""
+    is_known: Tensor
+    """Shape (B,). Whether the visit ended within the log, so that nothing is missing from
+    `returns`; true of all where no visit did."""
 
 
 def choices_of(responses: NDArray[np.float32]) -> Ints:
@@ -238,24 +241,24 @@ class LoggedTransitions:
     ) -> SeenReturns:
         """Return rows drawn uniformly with replacement, with their returns.
 
-        Only of visits that ended within the log, if there are any.
-
         Args:
             batch_size: B.
             rng: Source of chance.
-            share: Part of the rows to draw from, in (0, 1]: those of the visits of highest return.
+            share: Part of the rows to draw from, in (0, 1]: those of the visits of highest return,
+                as far as the log goes.
         """
-        rows = self._whole if self._whole.size else self._usable
+        rows = np.arange(len(self._sums))
         if share < 1.0:
-            returns = self._of_visit[rows]
-            rows = rows[returns >= np.quantile(returns, 1.0 - share)]
+            rows = np.flatnonzero(self._of_visit >= np.quantile(self._of_visit, 1.0 - share))
         drawn = rows[rng.integers(rows.size, size=batch_size)]
         at = torch.from_numpy(drawn)
+        is_known = self._terminated[self._end[drawn]] | (self._whole.size == 0)
         return SeenReturns(
             {key: array[at] for key, array in self._observations.items()},
             self._slates[at],
             self._responses[at],
             self._float(self._sums[drawn]),
+            self._tensor(is_known),
         )
 
     def rows(self, rows: Ints) -> tuple[TensorDict, Tensor, Tensor]:
@@ -265,9 +268,8 @@ class LoggedTransitions:
         return seen, self._slates[at], self._responses[at]
 
     def return_quantile(self, share: float) -> float:
-        """Return the discounted return that a share of the rows does not reach."""
-        rows = self._whole if self._whole.size else self._usable
-        return float(np.quantile(self._sums[rows], share))
+        """Return the discounted return, as far as the log goes, that a share of the rows misses."""
+        return float(np.quantile(self._sums, share))
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self._slates.device)

@@ -82,7 +82,7 @@ class SlateCQL(DrawsSlates, LogAndLiveAgent):  # type: ignore[misc]
         if self.config.calibrated:
             seen = logged.sample_returns(self.config.batch_size, self._sampler)
             errors = self.policy.returns_of_log(seen.observations) - self._scaled(seen.returns)
-            self._descend((errors**2).mean())
+            self._descend((errors**2 * seen.is_known).sum() / seen.is_known.sum().clamp(min=1))
             self._has_reference = True
         super()._learn_from(logged, n_steps)
 

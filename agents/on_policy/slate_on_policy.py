@@ -51,7 +51,9 @@ class SlateOnPolicy(DrawsSlates, SlateAgent):
     max_grad_norm: float
     _last_obs: Any
     _last_episode_starts: Any
-    _current_progress_remaining: float
+    num_timesteps: int
+    _num_timesteps_at_start: int
+    _total_timesteps: int
     _n_updates: int
 
     def _setup_model(self) -> None:
@@ -120,7 +122,7 @@ class SlateOnPolicy(DrawsSlates, SlateAgent):
         likely = (judged.log_probs.mean(dim=1) * is_good).sum() / is_good.sum().clamp(min=1.0)
         loss = -likely
         if self.config.warm_values:
-            loss = loss + self._value_loss(judged, batch.returns)
+            loss = loss + self._value_loss(judged.values, batch.returns, batch.is_known)
             loss = loss + F.mse_loss(judged.responses, batch.responses)
         self._step(loss)
 
@@ -133,7 +135,8 @@ class SlateOnPolicy(DrawsSlates, SlateAgent):
         return whole
 
     def _end_round(self, told: list[Told]) -> None:
-        self._adapt_leash(float(np.mean([tells.leashed for tells in told])))
+        if not self._is_frozen():
+            self._adapt_leash(float(np.mean([tells.leashed for tells in told])))
         for name, values in zip(Told._fields, zip(*told, strict=True), strict=True):
             self.logger.record(f"train/{name}", float(np.mean(values)))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
@@ -169,7 +172,7 @@ class SlateOnPolicy(DrawsSlates, SlateAgent):
         """Return what an update makes small: errors of the critic, and what the actor is after."""
         judged = self.policy.judge(batch.observations, batch.slates)
         change = log_ratio(judged, batch)
-        value_loss = self._value_loss(judged, batch.returns)
+        value_loss = self._value_loss(judged.values, batch.returns)
         misses = ((judged.responses - batch.responses) ** 2).mean(dim=1)
         loss = value_loss + (misses * batch.is_known).mean()
         divergence = (change.exp() - 1.0 - change).mean().item()
@@ -179,9 +182,11 @@ class SlateOnPolicy(DrawsSlates, SlateAgent):
             loss = loss - self.config.entropy * judged.entropy.mean()
             if self._anchor is not None and self.leash > 0:
                 away = self._log_ratio_to_anchor(batch, judged)
-                # On slates of the actor, this has the gradient of KL(actor, pretrained actor).
+                # On slates of the actor, this has the gradient of KL(actor, pretrained actor) of each
+                # slot, given what stands above.
                 loss = loss + self.leash * 0.5 * (away**2).mean()
-                leashed = (away.exp() - 1.0 - away).mean().item()
+                bounded = away.clamp(-MOST_LOG_RATIO, MOST_LOG_RATIO)
+                leashed = (bounded.exp() - 1.0 - bounded).mean().item()
         return loss, Told(value_loss.item(), judged.entropy.mean().item(), divergence, leashed)
 
     def _objective(self, judged: Judged, batch: SlateRollout, credits: Tensor) -> Tensor:
@@ -199,11 +204,18 @@ class SlateOnPolicy(DrawsSlates, SlateAgent):
         assert self._anchor is not None
         with torch.no_grad():
             anchor = self._anchor.distribution(batch.observations).log_probs(batch.slates)
-        return (anchor - judged.log_probs).clamp(-MOST_LOG_RATIO, MOST_LOG_RATIO)
+        return anchor - judged.log_probs
 
-    def _value_loss(self, judged: Judged, returns: Tensor) -> Tensor:
+    def _value_loss(
+        self, values: Tensor, returns: Tensor, is_known: Tensor | None = None
+    ) -> Tensor:
+        """Return the mean squared error of values, of the rows whose returns are known."""
+        if is_known is not None and not is_known.all():
+            values, returns = values[is_known], returns[is_known]
+        if not len(values):
+            return values.sum()
         scale = self.config.value_scale
-        return F.mse_loss(judged.values / scale, returns / scale)
+        return F.mse_loss(values / scale, returns / scale)
 
     def _step(self, loss: Tensor) -> None:
         self.policy.optimizer.zero_grad()
@@ -220,10 +232,13 @@ class SlateOnPolicy(DrawsSlates, SlateAgent):
         return self.config.learning_rate * factor
 
     def _is_frozen(self) -> bool:
+        """Return whether this round began within the part of `learn` that the actor is held."""
         if not self.n_pretraining_updates:
             return False
-        done = min(1.0, 1.0 - self._current_progress_remaining)  # the last round may overshoot
-        return done <= self.config.frozen_actor
+        n_round = self.rollout_buffer.buffer_size * self.rollout_buffer.n_envs
+        first, last = self._num_timesteps_at_start, self._total_timesteps
+        began = self.num_timesteps - n_round
+        return began - first < self.config.frozen_actor * (last - first)
 
     def _adapt_leash(self, divergence: float) -> None:
         """Raise the leash's weight where the actor has gone further than the budget."""

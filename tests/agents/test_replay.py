@@ -322,6 +322,30 @@ def test_where_no_visit_ended_whole_returns_go_as_far_as_the_log() -> None:
     }
 
 
+def states_drawn(share: float) -> set[float]:
+    seen = logged().sample_returns(MANY, np.random.default_rng(0), share)
+    return set(seen.observations["user"][:, 0].tolist())
+
+
+def test_every_row_is_imitated_whether_or_not_its_visit_ended() -> None:
+    assert states_drawn(1.0) == set(range(8))
+
+
+def test_the_best_visits_are_ranked_by_what_they_returned_so_far() -> None:
+    # discounted from the first row: 1 + 2/2 + 4/4 + 8/8 = 4; 10 + 20/2 + 40/4 = 30, cut off; 5
+    assert states_drawn(0.3) == {4, 5, 6}
+    assert states_drawn(0.5) == {4, 5, 6, 7}
+
+
+def test_returns_are_known_where_the_visit_ended_within_the_log() -> None:
+    seen = logged().sample_returns(MANY, np.random.default_rng(0))
+    states = seen.observations["user"][:, 0]
+    assert set(states[seen.is_known].tolist()) == {0, 1, 2, 3, 7}
+    assert set(seen.returns[states == 1].tolist()) == {2 + 4 / 2 + 8 / 4}
+    cut = logged(np.zeros(len(REWARDS), bool))
+    assert cut.sample_returns(MANY, np.random.default_rng(0)).is_known.all()  # the best there is
+
+
 def test_logged_choices_and_slates_belong_to_their_rows() -> None:
     batch = logged().sample(200, np.random.default_rng(1), 2)
     rows = batch.observations["user"][:, 0].long()

@@ -1,5 +1,6 @@
 """SlatePPO: the contract of a policy, what updates do, and worlds whose optimum is known."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from rlrec.agents import RandomPolicy, SlatePPO, SlatePPOConfig
-from rlrec.agents.slate_rollouts import SlateRolloutBuffer
+from rlrec.agents.slate_rollouts import SlateRollout, SlateRolloutBuffer
 from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator, make_simulator
 from rlrec.envs.sb3 import SlateVecEnv
@@ -153,6 +154,31 @@ def test_a_frozen_actor_learns_values_alone(log: InteractionLog, make_users: Mak
     assert not all(map(torch.equal, critic, agent.policy.critic.parameters()))
 
 
+def test_a_share_below_one_round_holds_the_actor_for_the_round_it_begins_in(
+    log: InteractionLog, make_users: MakeUsers
+) -> None:
+    frozen = []
+    for share in (0.0, 0.1, 0.4):
+        agent = make(make_users(16), frozen_actor=share).pretrain(log, 5)
+        told: list[bool] = []
+        train = agent.train
+
+        def noted(agent: SlatePPO = agent, told: list[bool] = told, train: Any = train) -> None:
+            told.append(agent._is_frozen())
+            train()
+
+        agent.train = noted  # type: ignore[method-assign]
+        agent.learn(600)  # 5 rounds of 128; 40 % end in the second round
+        frozen.append(told)
+    assert frozen == [
+        [False] * 5,
+        [True, False, False, False, False],
+        [True, True, False, False, False],
+    ]
+    agent.learn(600, reset_num_timesteps=False)  # the part of this call of `learn`
+    assert told[5:] == frozen[-1][:5]
+
+
 def test_a_saved_agent_is_loaded_to_the_bit(tmp_path: Path, make_users: MakeUsers) -> None:
     users = make_users(16)
     agent = make(users).learn(128)
@@ -202,16 +228,56 @@ def test_responses_at_the_ends_of_visits_are_seen(make_users: MakeUsers) -> None
     assert ((whole.responses.sum(dim=1) > 0) == (rewards > 0)).all()
 
 
-def test_the_leash_has_the_gradient_of_the_divergence_it_states() -> None:
-    logits = torch.tensor([0.3, -0.5, 1.1], dtype=torch.double, requires_grad=True)
-    anchor = torch.log_softmax(torch.tensor([1.0, 0.2, -0.4], dtype=torch.double), dim=0)
-    logs = torch.log_softmax(logits, dim=0)
-    divergence = (logs.exp() * (logs - anchor)).sum()
-    surrogate = (logs.exp().detach() * 0.5 * (anchor - logs) ** 2).sum()
-    torch.testing.assert_close(
-        torch.autograd.grad(surrogate, logits, retain_graph=True),
-        torch.autograd.grad(divergence, logits),
+def test_the_leash_has_the_gradient_of_the_divergence_it_states(make_users: MakeUsers) -> None:
+    users = make_users(16, n_items=4, slate_size=2)
+    log = InteractionLog.record(RandomPolicy(4, 2), users, 200, seed=1)
+    agent = make(users, entropy=0.0, leash=2.0).pretrain(log, 5)
+    with torch.no_grad():  # strays far from what was pretrained
+        for parameter in agent.policy.parameters():
+            parameter.add_(0.5 * torch.randn(parameter.shape, generator=torch.Generator()))
+    slates = torch.tensor(list(itertools.permutations(range(4), 2)))
+    n = len(slates)
+    seen = {
+        key: torch.as_tensor(array).expand(n, *array.shape[1:])
+        for key, array in users.with_users(1).reset(3).items()
+    }
+    anchor = agent.further_networks()["anchor"].distribution(seen).log_probs(slates)  # type: ignore[operator]
+    logs = agent.policy.distribution(seen).log_probs(slates)
+    now = logs.detach()
+    assert (now - anchor).abs().max() > 0.5
+    chances = now.sum(dim=1).exp()
+    whole = SlateRollout(
+        seen, slates, now, chances, chances, 0.0 * now, torch.zeros(n, dtype=torch.bool)
     )
+    pulls = []
+    for leash in (2.0, 0.0):
+        agent.leash = leash
+        losses = [
+            agent._loss(row(whole, number), torch.zeros(1, 2), is_frozen=False)[0]
+            for number in range(n)
+        ]
+        pulls.append((chances * torch.stack(losses)).sum())
+    # Divergence of each slot given what stands above, in the mean over slots; what is chosen above
+    # is held, so that only the probability of the slot itself moves.
+    slots = (logs - now).exp() * (logs - anchor)
+    stated = 2.0 * (chances[:, None] * slots).sum() / 2
+    weights = list(agent.policy.actor.parameters())
+    found, expected = (
+        torch.cat([part.flatten() for part in _gradients(value, weights)])
+        for value in (pulls[0] - pulls[1], stated)
+    )
+    assert expected.norm() > 0.01
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
+
+
+def _gradients(value: torch.Tensor, weights: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    return torch.autograd.grad(value, weights, allow_unused=True, materialize_grads=True)
+
+
+def row(whole: SlateRollout, number: int) -> SlateRollout:
+    """Return one transition of several."""
+    seen = {key: values[[number]] for key, values in whole.observations.items()}
+    return SlateRollout(seen, *(field[[number]] for field in whole[1:]))
 
 
 @pytest.mark.parametrize(
