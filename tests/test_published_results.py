@@ -54,9 +54,7 @@ def test_every_cell_is_of_the_settings_that_the_menu_has_now() -> None:
         assert cell.is_done(RESULTS), f"{cell.name} is out of date: rlrec bench makes it again"
 
 
-@pytest.mark.parametrize(
-    ("agent", "least"), [("SlateQ-scratch", 225.0), ("SlateQ-offline", 250.0)]
-)
+@pytest.mark.parametrize(("agent", "least"), [("SlateQ-scratch", 225.0), ("SlateQ-offline", 250.0)])
 def test_interest_in_quality_is_learned_in_every_seed(
     results: BenchResults, agent: str, least: float
 ) -> None:

@@ -182,8 +182,8 @@ class SlateOnPolicy(DrawsSlates, SlateAgent):
             loss = loss - self.config.entropy * judged.entropy.mean()
             if self._anchor is not None and self.leash > 0:
                 away = self._log_ratio_to_anchor(batch, judged)
-                # On slates of the actor, this has the gradient of KL(actor, pretrained actor) of each
-                # slot, given what stands above.
+                # On slates of the actor, this has the gradient of KL(actor, pretrained actor) of
+                # each slot, given what stands above.
                 loss = loss + self.leash * 0.5 * (away**2).mean()
                 bounded = away.clamp(-MOST_LOG_RATIO, MOST_LOG_RATIO)
                 leashed = (bounded.exp() - 1.0 - bounded).mean().item()

@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from rlrec.agents import SlatePPOConfig
 from rlrec.envs.fitting.made_up_ratings import made_up_ratings
 from rlrec.errors import ConfigError, RunFolderError
 from rlrec.policy import RandomPolicy
@@ -21,7 +23,8 @@ from rlrec.workflow.bench.cell import Cell
 from rlrec.workflow.bench.command import BenchOrder, Finished, cells, report_again, run_bench
 from rlrec.workflow.bench.grid import run_grid
 from rlrec.workflow.bench.menu import MENU, Entry, agent_entries
-from rlrec.workflow.bench.tasks import TASKS, sized, with_model
+from rlrec.workflow.bench.results import read_results
+from rlrec.workflow.bench.tasks import TASKS, Task, sized, with_model
 from rlrec.workflow.bench.tunings import write_tuning
 from rlrec.workflow.bench.worlds import judged, simulator_of_task
 from rlrec.workflow.cli import app
@@ -77,13 +80,12 @@ def test_each_task_and_agent_that_fit_have_a_cell_a_seed(finished: Finished, res
 
 
 def test_scores_are_places_between_floor_and_reference_on_the_same_users(results: Path) -> None:
-    rows = {path: json.loads(content) for path, content in written(results).items()}
-    row = rows["boredom/SlatePPO-finetuned/1.json"]
-    for world, found in (("test", row["test"]), ("validation", row["curve"][0])):
-        low = rows["boredom/random/0.json"][world]["value"]
-        high = rows["boredom/reference/0.json"][world]["value"]
+    found = read_results(results)
+    row = found.of("boredom", "SlatePPO-finetuned")[1]
+    for world, scored in (("test", row["test"]), ("validation", row["curve"][0])):
+        low, high = (found.of("boredom", end)[0][world]["value"] for end in ("random", "reference"))
         assert low < high
-        assert found["score"] == pytest.approx((found["value"] - low) / (high - low))
+        assert scored["score"] == pytest.approx((scored["value"] - low) / (high - low))
 
 
 def test_a_cell_tells_its_budget_settings_time_and_versions(results: Path) -> None:
@@ -130,18 +132,41 @@ def test_a_folder_without_results_has_no_report(tmp_path: Path) -> None:
         report_again(order(tmp_path))
 
 
-def test_cells_of_another_size_are_left_out_of_the_report(results: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["budget", "settings"])
+def test_cells_of_another_budget_or_other_settings_are_left_out_of_the_report(
+    what: str, results: Path, tmp_path: Path
+) -> None:
     for path, content in written(results).items():
         row = json.loads(content)
         if path == "boredom/ALS-capped/1.json":
-            row["task_card"]["budget"]["test_users"] += 1
+            if what == "budget":
+                row["task_card"]["budget"]["test_users"] += 1
+            else:  # as after a change of the menu, of which the order at hand says nothing
+                row["fingerprint"] = "0" * 16
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(json.dumps(row))
-    boredom = next(
-        table for table in report_again(order(tmp_path)).tables if table.key == "boredom"
-    )
+    again = report_again(order(tmp_path))
+    boredom = next(table for table in again.tables if table.key == "boredom")
     seeds = {row[0]: row[boredom.columns.index("seeds")] for row in boredom.rows}
     assert seeds["ALS-capped"] == "1" and seeds["SlatePPO-finetuned"] == "2"
+    assert "as of other settings: 1 cells" in again.pages.markdown.read_text(encoding="utf-8")
+
+
+def test_a_changed_default_makes_a_cell_stale(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = first()
+    assert cell.is_done(results)
+    monkeypatch.setattr(
+        SlatePPOConfig, "__init__", partialmethod(SlatePPOConfig.__init__, n_epochs=5)
+    )
+    assert SlatePPOConfig().n_epochs == 5
+    assert not cell.is_done(results)
+
+
+def test_a_task_is_told_whole_by_its_card() -> None:
+    for task in TASKS.values():
+        assert replace(Task.from_card(task.card()), title=task.title) == task
 
 
 def test_a_killed_run_goes_on_and_ends_in_the_same_results(results: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from rlrec.workflow.bench.charts import Line, line_chart
 from rlrec.workflow.bench.menu import MENU
-from rlrec.workflow.bench.results import BenchResults, curves, figures
+from rlrec.workflow.bench.results import BenchResults, curves, figures, scored
 from rlrec.workflow.bench.tables import all_tables, curve_table, overall, task_table
 
 CURVE = [(0, 60.0, 0.2), (100, 45.0, 0.1), (200, 90.0, 0.92), (400, 80.0, 0.8)]
@@ -39,6 +39,8 @@ def test_figures_of_a_curve_are_those_worked_out_by_hand() -> None:
         [
             row("drift", "SlateQ-finetuned", 0, 0.8, CURVE),
             row("drift", "SlateQ-scratch", 0, 0.5, [(0, 1.0, 0.0), (900, 5.0, 0.5)]),
+            # of the same class, but another agent: no goal
+            row("drift", "SlateQ-recsim-scratch", 0, 0.1, [(0, 1.0, 0.0), (900, 2.0, 0.1)]),
         ]
     )
     found = figures(results, "drift", "SlateQ-finetuned")
@@ -135,9 +137,44 @@ def test_a_task_table_shows_the_tuning_budget_beside_a_tuned_result() -> None:
     told = dict(zip(table.columns, table.rows[1], strict=True))
     assert told["policy"] == "SlateQ-scratch"
     assert told["tuning"] == "20 trials, 2,000,000 interactions"
-    assert told["score"] == "0.500 (0.500 to 0.500)" and told["seeds"] == "2"
+    assert told["score"] == "0.500" and told["seeds"] == "2"  # too few for an interval
     assert told["interactions"] == "200,000" and told["CPU s"] == "1.5"
     assert dict(zip(table.columns, table.rows[0], strict=True))["score"] == "0.000"
+
+
+@pytest.mark.parametrize(
+    ("scores", "shown"),
+    [
+        ([0.1, 0.2, 0.3, 0.4], "0.250"),
+        ([0.3] * 10, "0.300"),
+        ([0.1, 0.2, 0.3, 0.4, 0.5], "0.300 (0.180 to 0.420)"),
+    ],
+    ids=["few seeds", "seeds that decide nothing", "enough"],
+)
+def test_an_interval_takes_five_seeds_that_differ(scores: list[float], shown: str) -> None:
+    table = task_table(BenchResults(variants("SlateQ-offline", {"drift": scores})), "drift")
+    told = dict(zip(table.columns, table.rows[0], strict=True))["score"]
+    assert told.split(" (")[0] == shown.split(" (")[0] and ("(" in told) == ("(" in shown)
+
+
+def test_scores_follow_from_floor_and_reference_however_late_these_came() -> None:
+    looks = [{"interactions": 0, "value": 3.0}]
+    rows = scored(
+        [
+            {"task": "drift", "agent": "ALS", "test": {"value": 15.0}, "curve": looks},
+            {"task": "drift", "agent": "random", **worlds(10.0, 1.0)},
+            {"task": "drift", "agent": "reference", **worlds(20.0, 5.0)},
+            {"task": "return", "agent": "ALS", "test": {"value": 15.0}},
+        ]
+    )
+    assert rows[0]["test"]["score"] == 0.5
+    assert rows[0]["curve"][0]["score"] == 0.5
+    assert [rows[number]["test"]["score"] for number in (1, 2)] == [0.0, 1.0]
+    assert np.isnan(rows[3]["test"]["score"])
+
+
+def worlds(test: float, validation: float) -> dict[str, Any]:
+    return {"test": {"value": test}, "validation": {"value": validation}}
 
 
 def test_tables_of_nothing_are_left_out() -> None:

@@ -5,10 +5,11 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rlrec.errors import ConfigError
 from rlrec.evaluation import Estimate
 from rlrec.workflow.bench.menu import FLOOR, REFERENCE, Entry
 from rlrec.workflow.bench.tasks import Task
@@ -48,12 +49,24 @@ class Cell:
             "version": VERSION,
             "task": self.task.card(),
             "entry": [entry.name, entry.builder, entry.mode, entry.draws],
-            "settings": entry.settings_for(self.task),
+            "settings": self._settings(),
             "seed": self.seed,
             "tuning": self.tuning,
         }
         text = json.dumps(told, sort_keys=True, default=dict)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _settings(self) -> dict[str, Any]:
+        """Return all settings, those left at their defaults too: a changed default is a change."""
+        if self.entry.kind != "agent":
+            return self.entry.settings_for(self.task)
+        from rlrec.workflow.bench.training import settings_of
+
+        tuned = {} if self.tuning is None else self.tuning["settings"]
+        try:
+            return asdict(settings_of(self.entry, self.task, tuned))
+        except ConfigError:  # told when the cell is run
+            return {**self.entry.settings_for(self.task), **tuned}
 
     def path(self, results: Path) -> Path:
         """Return where it is written down."""
@@ -72,8 +85,6 @@ def run_cell(cell: Cell, results: Path) -> None:
     """Find out a cell and write it down, all or nothing."""
     began, began_cpu = time.perf_counter(), time.process_time()
     found = _trained(cell) if cell.entry.kind == "agent" else _untrained(cell)
-    if not cell.is_scale:
-        _add_scores(found, cell, results)
     written = {
         "format": FORMAT,
         "version": VERSION,
@@ -151,25 +162,3 @@ def _untrained(cell: Cell) -> dict[str, Any]:
 
 def _estimate(found: Estimate) -> dict[str, float]:
     return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
-
-
-def _add_scores(found: dict[str, Any], cell: Cell, results: Path) -> None:
-    """Add where each value stands between floor (0) and reference (1) of its world."""
-    floor, reference = (_written(cell, name, results) for name in (FLOOR, REFERENCE))
-    for world in ("test", "shifted", "validation"):
-        if world in found:
-            value = found[world]["value"]
-            found[world]["score"] = _score(value, floor[world], reference[world])
-    for look in found.get("curve", ()):
-        look["score"] = _score(look["value"], floor["validation"], reference["validation"])
-
-
-def _score(value: float, floor: Mapping[str, float], reference: Mapping[str, float]) -> float:
-    span = reference["value"] - floor["value"]
-    return (value - floor["value"]) / span if span else float("nan")
-
-
-def _written(cell: Cell, name: str, results: Path) -> dict[str, Any]:
-    path = results / cell.task.name / name / "0.json"
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content

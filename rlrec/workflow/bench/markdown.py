@@ -29,9 +29,10 @@ def making(results: BenchResults) -> list[str]:
     versions = sorted(
         {", ".join(f"{name} {is_}" for name, is_ in part["versions"].items()) for part in made}
     )
+    left_out = f" Left out, as of other settings: {len(results.left_out):,} cells."
     return [
         f"{len(made):,} cells, {hours:.2f} CPU-hours; commit {' and '.join(commits)}; "
-        f"{' and '.join(machines)}.",
+        f"{' and '.join(machines)}.{left_out if results.left_out else ''}",
         f"Versions: {'; '.join(versions)}.",
     ]
 

@@ -11,16 +11,23 @@ import numpy as np
 
 from rlrec.arrays import Floats
 from rlrec.errors import RunFolderError
-from rlrec.evaluation import Estimate, mean_interval, stratified_bootstrap_interval
-from rlrec.workflow.bench.cell import FORMAT, VERSION
+from rlrec.evaluation import (
+    Estimate,
+    interquartile_mean,
+    mean_interval,
+    stratified_bootstrap_interval,
+)
+from rlrec.workflow.bench.cell import FORMAT, VERSION, Cell
 from rlrec.workflow.bench.menu import FLOOR, LOGGER, MENU, MYOPIC, REFERENCE
-from rlrec.workflow.bench.tasks import TASKS
+from rlrec.workflow.bench.tasks import TASKS, Task
 
 _LOG = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 """The file of a cell."""
 _ENDS = {FLOOR: 0.0, REFERENCE: 1.0}
+FEWEST_SEEDS = 5
+"""For an interval."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,8 @@ class BenchResults:
     """The cells found in a folder."""
 
     rows: Sequence[Row]
+    left_out: Sequence[str] = ()
+    """Cells in the folder that are of other settings or of another budget."""
 
     @property
     def tasks(self) -> list[str]:
@@ -122,25 +131,57 @@ def read_results(folder: Path, stale: Sequence[Path] = ()) -> BenchResults:
     Raises:
         RunFolderError: There are none, or one is damaged.
     """
-    rows = [
-        row
-        for path in sorted(folder.glob("*/*/*.json"))
-        if path not in stale
-        for row in _read(path)
-    ]
-    rows = _of_one_budget(rows)
-    if not rows:
+    paths = [path for path in sorted(folder.glob("*/*/*.json")) if path not in stale]
+    rows = [row for path in paths for row in _read(path)]
+    kept = [row for row in _of_one_budget(rows) if _is_of_settings_now(row)]
+    if not kept:
         raise RunFolderError(f"{folder} holds no results of rlrec bench")
-    return BenchResults(rows)
+    left_out = [_name(row) for row in rows if row not in kept]
+    if left_out:
+        _LOG.warning("left out, as of other settings or another budget: %s", "; ".join(left_out))
+    return BenchResults(scored(kept), left_out)
 
 
 def _of_one_budget(rows: Sequence[Row]) -> list[Row]:
     """Leave out cells of another size or budget than the reference of their task."""
     cards = {row["task"]: row["task_card"] for row in rows if row["agent"] == REFERENCE}
-    kept = [row for row in rows if row["task_card"] == cards.get(row["task"])]
-    if len(kept) < len(rows):
-        _LOG.warning("%d cells are of another budget: left out", len(rows) - len(kept))
-    return kept
+    return [row for row in rows if row["task_card"] == cards.get(row["task"])]
+
+
+def _is_of_settings_now(row: Row) -> bool:
+    """Return whether a cell of that task, policy and seed would have the same settings today."""
+    try:
+        task = Task.from_card(row["task_card"])
+    except TypeError:
+        return False
+    cell = Cell(task=task, entry=MENU[row["agent"]], seed=row["seed"], tuning=row["tuning"])
+    return bool(cell.fingerprint == row["fingerprint"])
+
+
+def _name(row: Row) -> str:
+    return f"{row['task']}, {row['agent']}, seed {row['seed']}"
+
+
+def scored(rows: Sequence[Row]) -> list[Row]:
+    """Return the cells with what each value is on the scale from floor (0) to reference (1)."""
+    ends = {(row["task"], row["agent"]): row for row in rows if row["agent"] in _ENDS}
+    return [_scored(row, *(ends.get((row["task"], end)) for end in _ENDS)) for row in rows]
+
+
+def _scored(row: Row, floor: Row | None, reference: Row | None) -> Row:
+    def score(value: float, world: str) -> float:
+        if floor is None or reference is None:
+            return float("nan")
+        low, high = floor[world]["value"], reference[world]["value"]
+        return (value - low) / (high - low) if high != low else float("nan")
+
+    worlds = {
+        world: {**row[world], "score": score(row[world]["value"], world)}
+        for world in ("test", "shifted", "validation")
+        if world in row
+    }
+    looks = [{**look, "score": score(look["value"], "validation")} for look in row.get("curve", ())]
+    return {**row, **worlds, "curve": looks}
 
 
 def curves(results: BenchResults, task: str) -> list[Curve]:
@@ -188,21 +229,27 @@ def _first(steps: Floats, scores: Floats, goal: float) -> float:
 
 
 def _scratch_goal(results: BenchResults, task: str, agent: str) -> float:
-    """Return the mean final score of the same agent from scratch; nan where there is none."""
-    builder = MENU[agent].builder
-    ends = [
-        _number(row["curve"][-1]["score"])
-        for name in results.agents
-        if MENU[name].builder == builder and MENU[name].mode == "scratch" and name != agent
-        for row in results.of(task, name)
-    ]
-    return float(np.mean(ends)) if ends else float("nan")
+    """Return the mean final score of the same agent from scratch; nan where there is none.
+
+    Where the agent is a variant of a class, of that class as it is without a label.
+    """
+    entry = MENU[agent]
+    names = [f"{agent.removesuffix(f'-{entry.mode}')}-scratch", f"{entry.builder}-scratch"]
+    known = [name for name in names if len(results.of(task, name))]
+    if entry.mode == "scratch" or not known:
+        return float("nan")
+    ends = [_number(row["curve"][-1]["score"]) for row in results.of(task, known[0])]
+    return float(np.mean(ends))
 
 
 def seeds_interval(values: Floats) -> Estimate:
-    """Return the interquartile mean over seeds with its bootstrap interval; none for one seed."""
-    if len(values) == 1:
-        return mean_interval(values)
+    """Return the interquartile mean over seeds with its bootstrap interval.
+
+    No interval where there are too few seeds for one (of 2 it holds the truth in half of the cases,
+    of 5 in 90 %), or where all are alike because the seed decides nothing.
+    """
+    if len(values) < FEWEST_SEEDS or np.ptp(values) == 0:
+        return mean_interval(np.array([interquartile_mean(values)]))
     return stratified_bootstrap_interval(values[:, None], n_resamples=1_000)
 
 

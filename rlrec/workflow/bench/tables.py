@@ -15,6 +15,7 @@ from rlrec.evaluation import (
 )
 from rlrec.workflow.bench.menu import LOGGER, MENU
 from rlrec.workflow.bench.results import (
+    FEWEST_SEEDS,
     BenchResults,
     Row,
     curves,
@@ -72,7 +73,7 @@ def task_table(results: BenchResults, task: str) -> Table:
     agents = [name for name in results.agents if len(results.values(task, name))]
     agents.sort(key=lambda name: -interquartile_mean(results.values(task, name)))
     columns = ["policy", "return", "score", *(["shifted world"] if has_shift else []), "seeds"]
-    columns += ["log", "interactions", "updates", "CPU s", "tuning"]
+    columns += ["slates", "log", "interactions", "updates", "CPU s", "tuning"]
     rows = []
     for name in agents:
         found = results.of(task, name)
@@ -85,13 +86,16 @@ def task_table(results: BenchResults, task: str) -> Table:
                 _interval(seeds_interval(scores), 3),
                 *([_interval(seeds_interval(shifted), 3)] if has_shift else []),
                 str(len(found)),
+                _slates(found),
                 *_efforts(found),
             ]
         )
     note = (
         f"{TASKS[task].env_id}, log: {TASKS[task].logger}. Interquartile mean over seeds of the "
-        "mean over the same test users, 95 % bootstrap interval over seeds. Agents as they were "
-        "best on validation users."
+        f"mean over the same test users; of {FEWEST_SEEDS} seeds or more with a 95 % bootstrap "
+        "interval over seeds, in which the chance of these users, of floor and of reference is "
+        "not. Agents as they were best on validation users, with the slates that these liked "
+        "better: best or drawn ones."
     )
     return Table(task, f"{TASKS[task].title} (`{task}`)", note, columns, rows)
 
@@ -117,9 +121,10 @@ def curve_table(results: BenchResults) -> Table:
             )
     note = (
         "On validation users, means over seeds. Jump-start: score before the first interaction. "
-        "Dip: lowest return divided by the first. Interactions to 90 % of the reference, and to "
-        "the final score of the same agent from scratch (first look at or above it; 'never' where "
-        "a seed does not get there). Area: mean score while learning; regret: 1 less that."
+        "Dip: lowest return (not score) divided by the first. Interactions to 90 % of the "
+        "reference, and to the final score of the same agent from scratch (first look at or above "
+        "it; 'never' where a seed does not get there). Area: mean score while learning; regret: 1 "
+        "less that."
     )
     columns = ["task", "policy", "jump-start", "dip", "final", "to 90 %", "to scratch"]
     return Table("curves", "Learning by interaction", note, [*columns, "area", "regret"], rows)
@@ -153,6 +158,12 @@ def all_tables(results: BenchResults) -> list[Table]:
         improvement_table(results),
     ]
     return [table for table in tables if table.rows]
+
+
+def _slates(rows: Sequence[Row]) -> str:
+    """Return which slates were judged, where the policy has both."""
+    serves = sorted({row["serves"] for row in rows if "serves" in row})
+    return " or ".join(serves)
 
 
 def _efforts(rows: Sequence[Row]) -> list[str]:

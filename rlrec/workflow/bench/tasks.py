@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from rlrec.errors import ConfigError, nearest_hint
 
@@ -84,6 +84,15 @@ class Task:
         if model is not None:  # a folder named by its fingerprint: where it lies is no matter
             card["arguments"] = {**self.arguments, "model": Path(model).name}
         return card
+
+    @classmethod
+    def from_card(cls, card: Mapping[str, Any]) -> Self:
+        """Return the task that a card tells of; where a fitted model lies is not told.
+
+        Raises:
+            TypeError: The card lacks a part, or has one that no task has.
+        """
+        return cls(**{**card, "budget": Budget(**card["budget"]), "title": ""})
 
 
 _RATED = "rlrec/FittedUsers-v0"

@@ -270,7 +270,7 @@ def test_the_leash_has_the_gradient_of_the_divergence_it_states(make_users: Make
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
 
 
-def _gradients(value: torch.Tensor, weights: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+def _gradients(value: torch.Tensor, weights: list[torch.nn.Parameter]) -> tuple[torch.Tensor, ...]:
     return torch.autograd.grad(value, weights, allow_unused=True, materialize_grads=True)
 
 
