@@ -28,7 +28,7 @@ from rlrec.errors import ModelFileError
 
 _KIND = "training"
 _COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_total_timesteps")
-_STATE = ("n_users", "counters", "sampler", "numpy", "replay", "users")
+_STATE = ("n_users", "counters", "sampler", "numpy", "replay", "users", "n_logged")
 _REPLAYED = ("actions", "rewards", "dones", "timeouts", "responses")
 
 
@@ -58,6 +58,7 @@ def save_training(folder: Path, agent: Any) -> None:
         arrays |= {f"replay/{key}": array[:filled] for key, array in kept}
     state = {
         "n_users": users.num_envs,
+        "n_logged": _n_logged(agent),
         "counters": {name: int(getattr(agent, name, 0)) for name in _COUNTERS},
         "sampler": json.dumps(agent._sampler.bit_generator.state),
         "numpy": {"pos": int(chance["state"]["pos"])},
@@ -191,6 +192,21 @@ def _check_same_training(folder: Path, saved: SavedModel, agent: Any) -> None:
             f"the checkpoint in {folder} holds {saved.state['n_users']} users, the agent serves "
             f"{agent.n_envs}"
         )
+    needed, found = saved.state["n_logged"], _n_logged(agent)
+    if needed != found:
+        raise ModelFileError(
+            f"the checkpoint in {folder} goes on with {needed} transitions of a log, the agent has "
+            f"{found or 'none'}: call remember(log) with the log of pretrain first"
+            if needed
+            else f"the checkpoint in {folder} goes on without a log, the agent has {found} "
+            "transitions of one: take a new agent"
+        )
+
+
+def _n_logged(agent: Any) -> int:
+    """Return how many transitions of a log `learn` draws from."""
+    logged = getattr(agent, "_logged", None)
+    return 0 if logged is None else len(logged)
 
 
 def _under(arrays: Arrays, prefix: str) -> Arrays:

@@ -10,12 +10,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from rlrec.agents.replay import LoggedTransitions, SlateBatch, SlateReplayBuffer, joined
+from rlrec.agents.log_memory import RemembersLog
+from rlrec.agents.replay import LoggedTransitions, SlateBatch, SlateReplayBuffer
 from rlrec.agents.slate_agent import Progress, SlateAgent, pace
 from rlrec.data.log import InteractionLog
 
 
-class LogAndLiveAgent(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
+class LogAndLiveAgent(RemembersLog, SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
     """Learns off policy: `pretrain` from a log alone, `learn` from transitions of both kinds.
 
     An agent says what its networks are made with (`_network_settings`), what one update does
@@ -38,9 +39,6 @@ class LogAndLiveAgent(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
     policy: Any
     """Settings: those of `LogAndLiveConfig`, as far as the agent has a use for them."""
 
-    _logged: LoggedTransitions | None = None
-    """The log, once there was one."""
-
     def _algorithm_settings(self, users: Any) -> dict[str, Any]:
         config = self.config
         return {
@@ -58,11 +56,6 @@ class LogAndLiveAgent(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
             "supported_action_spaces": (spaces.MultiDiscrete,),
         }
 
-    @property
-    def _n_steps(self) -> int:
-        """Steps that `learn` follows before values take over."""
-        return 1
-
     def _network_settings(self, env: Any) -> dict[str, Any]:
         """Return what `network` is made with."""
         return {"items": self.items, "config": self.config}
@@ -73,15 +66,6 @@ class LogAndLiveAgent(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
         if (resets or self._last_obs is None) and isinstance(self.replay_buffer, SlateReplayBuffer):
             self.replay_buffer.cut_off()
         return super()._setup_learn(*args, **kwargs)
-
-    def remember(self, log: InteractionLog) -> LoggedTransitions:
-        """Keep a log's transitions for the updates of `learn` (`pretrain` does it by itself).
-
-        Args:
-            log: As in `pretrain`.
-        """
-        self._logged = self.transitions_of(log, self.config.discount)
-        return self._logged
 
     def pretrain(
         self, log: InteractionLog, n_updates: int = 10_000, *, progress: Progress | None = None
@@ -128,17 +112,6 @@ class LogAndLiveAgent(SlateAgent, OffPolicyAlgorithm):  # type: ignore[misc]
     def _update(self, batch: SlateBatch) -> dict[str, float]:
         """Do one step on all losses, and return them by name."""
         raise NotImplementedError
-
-    def _sample(self, batch_size: int) -> SlateBatch:
-        """Return transitions from interaction, a share of them from the log if there is one."""
-        assert isinstance(self.replay_buffer, SlateReplayBuffer)
-        n_logged = round(batch_size * self.config.log_share) if self._logged else 0
-        if self._logged is None or n_logged == 0:
-            return self.replay_buffer.sample_slates(batch_size, self._sampler)
-        if n_logged == batch_size:
-            return self._logged.sample(n_logged, self._sampler, self._n_steps)
-        live = self.replay_buffer.sample_slates(batch_size - n_logged, self._sampler)
-        return joined(live, self._logged.sample(n_logged, self._sampler, self._n_steps))
 
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,6 +15,7 @@ from rlrec.agents.networks import StateEncoder, TensorDict
 from rlrec.agents.on_policy.constrained_ppo_config import ConstrainedPPOConfig
 from rlrec.agents.on_policy.limits import COSTS, Cost, CostMeter
 from rlrec.agents.on_policy.slate_ppo import SlatePPO
+from rlrec.agents.on_policy.visit_costs import VisitCosts
 from rlrec.agents.slate_rollouts import SlateRollout, parts
 from rlrec.arrays import Floats
 from rlrec.errors import ConfigError
@@ -25,7 +27,8 @@ class ConstrainedPPO(SlatePPO):
     """Proximal policy optimisation of the return under limits on mean costs, by multipliers.
 
     The advantage is `A - sum of l_j A_j`, with A_j that of cost j by a critic of its own, and after
-    each round `l_j <- [l_j + rate * (J_j - d_j)]+`, with J_j the mean cost of the round and d_j its
+    each round `l_j <- [l_j + rate * (J_j - d_j)]+`, with J_j the mean cost of the round (of its
+    slates, or of the visits that ended in it: where none did, the multiplier stays) and d_j its
     limit; with `proportional` and `derivative` a controller that damps the swings of the rule.
     A floor is a ceiling on the negative cost.
 
@@ -56,7 +59,13 @@ class ConstrainedPPO(SlatePPO):
     """
 
     config_class: ClassVar[type[ConstrainedPPOConfig]] = ConstrainedPPOConfig
-    kept: ClassVar[tuple[str, ...]] = (*SlatePPO.kept, "multipliers", "accumulated", "excess")
+    kept: ClassVar[tuple[str, ...]] = (
+        *SlatePPO.kept,
+        "multipliers",
+        "accumulated",
+        "excess",
+        "running_costs",
+    )
     costs: ClassVar[Mapping[str, Cost]] = COSTS
     config: ConstrainedPPOConfig
     multipliers: list[float]
@@ -65,6 +74,18 @@ class ConstrainedPPO(SlatePPO):
     """Of each limit: the multiplier without what damps it."""
     excess: list[float]
     """Of each limit: how far the last round was beyond it, negative within."""
+
+    @property
+    def running_costs(self) -> dict[str, Any]:
+        """What the visits of users cost so far: `running` (B, J), and which `is_whole` (B,)."""
+        visits = self._visits
+        return {"running": visits.running.tolist(), "is_whole": visits.is_whole.tolist()}
+
+    @running_costs.setter
+    def running_costs(self, told: dict[str, Any]) -> None:
+        if len(told["is_whole"]) == self.n_envs:  # of as many users; others begin anew
+            self._visits.running[:] = told["running"]
+            self._visits.is_whole[:] = told["is_whole"]
 
     @classmethod
     def _checked(cls, config: Any) -> Any:
@@ -82,6 +103,7 @@ class ConstrainedPPO(SlatePPO):
         self.multipliers = [0.0] * len(self.config.limits)
         self.accumulated, self.excess = self.multipliers.copy(), self.multipliers.copy()
         self._cut_off: list[tuple[int, int, dict[str, Any]]] = []
+        self._visits = VisitCosts(self.n_envs, len(self.config.limits))
         space = self.observation_space
         assert isinstance(space, spaces.Dict)
         seen = space["candidate_features"].shape if "candidate_features" in space.spaces else None
@@ -99,6 +121,13 @@ class ConstrainedPPO(SlatePPO):
         """Return the pretrained actor, if there is one, and the critic of costs."""
         return {**super().further_networks(), "cost_critic": self.cost_critic}
 
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        """Drop the costs of visits that are not gone on with."""
+        resets = args[2] if len(args) > 2 else kwargs.get("reset_num_timesteps", True)
+        if resets or self._last_obs is None:
+            self._visits.forget()
+        return super()._setup_learn(*args, **kwargs)
+
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: Any = None) -> None:
         super()._update_info_buffer(infos, dones)
         for user in np.flatnonzero(dones):
@@ -110,31 +139,34 @@ class ConstrainedPPO(SlatePPO):
         """Return the transitions of a round, with advantages from which costs are taken away."""
         whole = super()._begin_round()
         costs = self.meter(whole.observations, whole.slates, whole.responses)
-        self._adapt_multipliers(costs.mean(dim=0).cpu().numpy())
+        self._adapt_multipliers(costs.cpu().numpy())
         credits = self._cost_credits(costs, whole.observations)
         self._cut_off.clear()
         self._learn_costs(whole, credits[1])
         multipliers = torch.tensor(self.multipliers, device=self.device)
         return whole._replace(advantages=whole.advantages - credits[0] @ multipliers)
 
-    def _adapt_multipliers(self, means: Floats) -> None:
-        """Move the multipliers by how far a round was beyond the limits."""
-        begins = self.rollout_buffer.episode_starts
-        visits = float(begins[1:].sum() + np.sum(self._last_episode_starts))
-        config = self.config
-        for number, limit in enumerate(config.limits):
-            mean = float(means[number])
-            if limit.per == "visit":
-                mean = mean * begins.size / max(visits, 1.0)
-            excess = limit.sign * (mean - limit.bound)
-            self.logger.record(f"train/cost_{number}", mean)
-            if not self._is_frozen():  # while nothing can follow, nothing should pile up
-                summed = max(0.0, self.accumulated[number] + config.multiplier_rate * excess)
-                away = max(0.0, excess - self.excess[number]) if self._n_updates else 0.0
-                damped = summed + config.proportional * excess + config.derivative * away
-                self.accumulated[number], self.multipliers[number] = summed, max(0.0, damped)
-            self.excess[number] = excess
+    def _adapt_multipliers(self, costs: Floats) -> None:
+        """Move the multipliers by how far a round, with costs (n, J), was beyond the limits."""
+        of_steps = costs.reshape(*self.rollout_buffer.rewards.shape, -1)
+        begins = np.vstack([self.rollout_buffer.episode_starts, self._last_episode_starts])
+        of_visits = self._visits.ended(of_steps, begins > 0)
+        for number, limit in enumerate(self.config.limits):
+            counted = (costs if limit.per == "step" else of_visits)[:, number]
+            if len(counted):
+                self._adapt_multiplier(number, float(counted.mean()))
             self.logger.record(f"train/multiplier_{number}", self.multipliers[number])
+
+    def _adapt_multiplier(self, number: int, mean: float) -> None:
+        config, limit = self.config, self.config.limits[number]
+        excess = limit.sign * (mean - limit.bound)
+        self.logger.record(f"train/cost_{number}", mean)
+        if not self._is_frozen():  # while nothing can follow, nothing should pile up
+            summed = max(0.0, self.accumulated[number] + config.multiplier_rate * excess)
+            away = max(0.0, excess - self.excess[number]) if self._n_updates else 0.0
+            damped = summed + config.proportional * excess + config.derivative * away
+            self.accumulated[number], self.multipliers[number] = summed, max(0.0, damped)
+        self.excess[number] = excess
 
     def _cost_credits(self, costs: Tensor, seen: TensorDict) -> tuple[Tensor, Tensor]:
         """Return generalised advantages and returns of the costs, (n, J) each."""

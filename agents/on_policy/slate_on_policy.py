@@ -235,10 +235,10 @@ class SlateOnPolicy(DrawsSlates, SlateAgent):
         """Return whether this round began within the part of `learn` that the actor is held."""
         if not self.n_pretraining_updates:
             return False
-        n_round = self.rollout_buffer.buffer_size * self.rollout_buffer.n_envs
+        n_round = int(self.rollout_buffer.buffer_size * self.rollout_buffer.n_envs)
         first, last = self._num_timesteps_at_start, self._total_timesteps
-        began = self.num_timesteps - n_round
-        return began - first < self.config.frozen_actor * (last - first)
+        n_before = self.num_timesteps - n_round - first
+        return n_before < self.config.frozen_actor * (last - first)
 
     def _adapt_leash(self, divergence: float) -> None:
         """Raise the leash's weight where the actor has gone further than the budget."""

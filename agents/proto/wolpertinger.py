@@ -12,6 +12,7 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional as F
 
+from rlrec.agents.log_memory import RemembersLog
 from rlrec.agents.networks import TensorDict
 from rlrec.agents.proto.decoding import DecodesActions
 from rlrec.agents.proto.item_embeddings import ItemEmbeddings
@@ -26,7 +27,7 @@ from rlrec.data.log import InteractionLog
 _LEAST_SIZE = 0.01  # of values, in units of `value_scale`
 
 
-class Wolpertinger(DecodesActions):
+class Wolpertinger(RemembersLog, DecodesActions):
     """Mixed into an algorithm for continuous actions, which then acts in the space of the items.
 
     The algorithm's actor gives protos, a `ProtoDecoder` the slates they show; its critics are
@@ -86,31 +87,29 @@ class Wolpertinger(DecodesActions):
         Raises:
             CatalogueMismatchError: The log belongs to another catalogue.
         """
-        transitions = self.transitions_of(log, self.config.discount)
+        transitions = self.remember(log)
         self.policy.set_training_mode(True)
         for update in range(n_updates):
             batch = transitions.sample(self.config.batch_size, self._sampler, 1)
+            self.n_pretraining_updates += 1
             self._update(batch, self.config.cloning_weight)
             if progress is not None and (update + 1) % 100 == 0:
                 progress(update + 1, n_updates)
-        self.n_pretraining_updates += n_updates
         return self
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
-        """Do updates on transitions from interaction (called by `learn`)."""
-        assert isinstance(self.replay_buffer, SlateReplayBuffer)
+        """Do updates on transitions from interaction and from the log (called by `learn`)."""
         self.policy.set_training_mode(True)
-        losses = [
-            self._update(self.replay_buffer.sample_slates(batch_size, self._sampler), 0.0)
-            for _ in range(gradient_steps)
-        ]
+        losses = []
+        for _ in range(gradient_steps):
+            self._n_updates += 1
+            losses.append(self._update(self._sample(batch_size), 0.0))
         logger = self.logger  # type: ignore[attr-defined]
         logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         logger.record("train/critic_loss", float(np.mean(losses)))
 
     def _update(self, batch: SlateBatch, cloning: float) -> float:
         """Do one step on the critics and, where one is due, on the actor."""
-        self._n_updates += 1
         executed = self.decoder.executed(batch.observations, batch.slates)
         targets = self._targets(batch)
         values: tuple[Tensor, ...] = self.critic(batch.observations, executed)

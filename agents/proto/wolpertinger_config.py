@@ -35,6 +35,8 @@ class WolpertingerConfig(CheckedSettings):
     cloning_weight: float = 0.4
     """In `pretrain`, weight of the squared distance a slot between protos and what the log showed,
     0 or more. Against values over their mean size: 1 over the lambda of TD3+BC, which is 2.5."""
+    log_share: float = 0.5
+    """Part of each batch of `learn` that comes from the log, if there is one, in 0..1."""
     exploration: float = 0.05
     """Share of random slates in `act` and `learn`, in 0..1; at 0 slates have no propensities."""
     discount: float = 0.95
@@ -60,7 +62,7 @@ class WolpertingerConfig(CheckedSettings):
         count("n_nearest beam batch_size buffer_size hidden"),
         count_or_0("learning_starts"),
         not_negative("pull cloning_weight"),
-        share("exploration discount"),
+        share("exploration discount log_share"),
         share_above_0("target_rate"),
         above_0("learning_rate updates_per_transition value_scale"),
     )

@@ -88,7 +88,7 @@ class WolpertingerTD3(Wolpertinger, TD3):  # type: ignore[misc]
         return (protos + added).clamp(-1.0, 1.0)
 
     def _improve_actor(self, observations: TensorDict, executed: Tensor, cloning: float) -> None:
-        if self._n_updates % self.policy_delay:
+        if (self.n_pretraining_updates + self._n_updates) % self.policy_delay:
             return
         protos = self._protos(observations)
         values = least_value(self.critic, observations, protos)

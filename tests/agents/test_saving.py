@@ -351,6 +351,36 @@ def test_going_on_from_a_checkpoint_is_going_on_without_one(
     np.testing.assert_array_equal(next_slates(straight), next_slates(resumed))
 
 
+def test_a_checkpoint_that_learned_beside_a_log_asks_for_that_log(
+    make_agent: MakeAgent, log: InteractionLog, tmp_path: Path
+) -> None:
+    learned(make_agent().pretrain(log, 5)).save_checkpoint(tmp_path / "with")
+    learned(make_agent()).save_checkpoint(tmp_path / "without")
+    with pytest.raises(ModelFileError, match=r"the agent has none: call remember\(log\)"):
+        make_agent().load_checkpoint(tmp_path / "with")
+    reminded = make_agent()
+    reminded.remember(log)
+    with pytest.raises(ModelFileError, match="goes on without a log"):
+        reminded.load_checkpoint(tmp_path / "without")
+
+
+def test_a_loaded_agent_says_that_it_has_no_log_to_go_on_with(
+    make_agent: MakeAgent,
+    make_users: MakeUsers,
+    log: InteractionLog,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    make_agent().pretrain(log, 5).save(tmp_path / "agent")
+    for remembers in (True, False):
+        caplog.clear()
+        loaded = load(tmp_path / "agent", make_users)
+        if remembers:
+            loaded.remember(log)
+        loaded.learn(16)
+        assert ("has no log at hand" in caplog.text) is not remembers
+
+
 def test_the_users_of_a_checkpoint_go_on_as_well(make_agent: MakeAgent, tmp_path: Path) -> None:
     agent = learned(make_agent())
     agent.save_checkpoint(tmp_path / "checkpoint")

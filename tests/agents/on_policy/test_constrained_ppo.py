@@ -1,6 +1,7 @@
 """ConstrainedPPO: costs, limits and multipliers, and a world whose best mixture is known."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rlrec.agents import (
     SlatePPOConfig,
 )
 from rlrec.agents.on_policy.limits import COSTS, CostMeter, Shown
+from rlrec.agents.on_policy.visit_costs import VisitCosts
 from rlrec.arrays import Floats, Ints
 from rlrec.envs import UserSimulator
 from rlrec.envs.blocks.leaving import TimeBudget
@@ -110,6 +112,40 @@ def test_costs_to_come_end_with_a_visit_but_not_at_a_time_limit(
             found = kept[0].numpy().reshape(16, 8)[step]
             np.testing.assert_allclose(found, expected, atol=1e-4)
             following = np.where(buffer.episode_starts[step] == 1, worth, expected)
+
+
+def test_costs_of_visits_are_whole_however_long_rounds_are() -> None:
+    rng = np.random.default_rng(0)
+    costs, begins = rng.random((40, 3, 2)), rng.random((41, 3)) < 0.2
+    begins[0] = True
+    expected = []
+    for user in range(3):
+        starts = np.flatnonzero(begins[:, user])
+        for first, last in pairwise(starts):
+            expected.append(costs[first:last, user].sum(axis=0))
+    visits = VisitCosts(3, 2)
+    rounds = [visits.ended(costs[at : at + 5], begins[at : at + 6]) for at in range(0, 40, 5)]
+    found = np.concatenate(rounds)
+    np.testing.assert_allclose(np.sort(found, axis=0), np.sort(np.stack(expected), axis=0))
+
+
+def test_the_multiplier_of_a_limit_a_visit_moves_only_when_visits_end() -> None:
+    """Visits of ten steps, rounds of four: the second and the fourth round end none."""
+    limit = Limit(cost="topic_share", topics=(0,), at_most=CEILING * N_STEPS, per="visit")
+    config = ConstrainedPPOConfig(
+        **{**LEARNS, "n_transitions": 200, "learning_rate": 1e-9}, limits=(limit,)
+    )
+    agent = ConstrainedPPO(SlateVecEnv(UserSimulator(tempting(), 50)), config, seed=0)
+    excess, multipliers = [], []
+    agent.learn(200)
+    for _ in range(9):
+        agent.learn(200, reset_num_timesteps=False)
+        excess.append(agent.excess[0])
+        multipliers.append(agent.multipliers[0])
+    # Both items are equally likely throughout: 5 of 10 steps, where 3 are allowed.
+    ended = [excess[1], excess[4], excess[6]]
+    assert np.abs(np.array(ended) - 2.0).max() < 4 * np.sqrt(10 * 0.25 / 50)
+    assert excess[2] == excess[1] and multipliers[2] == multipliers[1]
 
 
 def test_a_saved_agent_goes_on_with_its_limits(tmp_path: Path, make_users: MakeUsers) -> None:
