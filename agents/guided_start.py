@@ -11,7 +11,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from rlrec.agents.settings import CheckedSettings, Rule, count, not_negative
+from rlrec.arrays import Floats
 from rlrec.errors import ConfigError
+from rlrec.evaluation import Estimate, mean_interval
 from rlrec.policy import SlatePolicy
 
 _LOG = logging.getLogger(__name__)
@@ -28,8 +30,8 @@ class GuidedStartConfig(CheckedSettings):
     n_visits: int = 50
     """Visits whose mean return is looked at before the next stage, 1 or more."""
     tolerance: float = 0.01
-    """Share of the best mean return so far that may be lost and the steps still shrink, 0 or
-    more."""
+    """Share of the mean return of the last stage that may be lost, beside one standard error, and
+    the steps still shrink; 0 or more."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         count("n_steps n_stages n_visits"),
@@ -42,7 +44,9 @@ class GuidedStart(BaseCallback):
 
     `agent.learn(n, GuidedStart(guide))`. So the agent begins in situations that a good policy
     reaches, and learns what to do there before it has to find the way. Whenever the mean return of
-    visits begun under the present h is within `tolerance` of the best so far, h shrinks a stage.
+    `n_visits` visits begun under the present h is within `tolerance`, and one standard error, of
+    that at which h shrank last, h shrinks a stage. (Against the best mean of all, as published,
+    the luck of a window would hold h for ever.)
 
     For off-policy agents that show slates, such as SlateQ: they may learn from slates of others,
     and the guide's are stored as what they are, the slates that were shown. On-policy agents, which
@@ -67,8 +71,8 @@ class GuidedStart(BaseCallback):
         self.config = config or GuidedStartConfig()
         self.n_guided = self.config.n_steps
         """Steps the guide plays now."""
-        self.best_return = -np.inf
-        """Best mean return of visits so far."""
+        self.goal: Estimate | None = None
+        """Mean return of the visits after which the guide's part shrank last."""
         self._stage = 0
         self._rng = np.random.default_rng(seed)
 
@@ -97,6 +101,12 @@ class GuidedStart(BaseCallback):
     def _on_training_end(self) -> None:
         """Step aside."""
         vars(self.model).pop("_sample_action", None)
+        if self.n_guided:
+            _LOG.warning(
+                "the guide still plays the first %d steps as training ends: go on with the same "
+                "GuidedStart, or take fewer n_stages, fewer n_visits or a larger tolerance",
+                self.n_guided,
+            )
 
     def _guided(self, *args: Any, **kwargs: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the agent's slates, and the guide's for users who are at the start of a visit."""
@@ -116,20 +126,27 @@ class GuidedStart(BaseCallback):
         counted = ended[self._begun_at[ended] == self.n_guided]
         self._ended += self._returns[counted].tolist()
         if len(self._ended) >= self.config.n_visits:
-            self._judge(float(np.mean(self._ended)))
+            self._judge(np.array(self._ended))
             self._ended.clear()
         self._steps[ended], self._returns[ended] = 0, 0.0
         self._begun_at[ended] = self.n_guided
         self.logger.record("guided/n_steps", self.n_guided)
         return True
 
-    def _judge(self, mean_return: float) -> None:
-        """Shrink the guide's part if the return holds."""
-        least = self.best_return - self.config.tolerance * abs(self.best_return)
-        holds = not np.isfinite(self.best_return) or mean_return >= least
-        self.best_return = max(self.best_return, mean_return)
-        if holds and self._stage < self.config.n_stages:
+    def _judge(self, returns: Floats) -> None:
+        """Shrink the guide's part if the mean of returns (n,) holds."""
+        found = mean_interval(returns)
+        if self._holds(found) and self._stage < self.config.n_stages:
+            self.goal = found
             self._stage += 1
             left = 1.0 - self._stage / self.config.n_stages
             self.n_guided = round(self.config.n_steps * left)
-            _LOG.info("the guide now plays %d steps (return %.2f)", self.n_guided, mean_return)
+            _LOG.info("the guide now plays %d steps (return %.2f)", self.n_guided, found.value)
+
+    def _holds(self, found: Estimate) -> bool:
+        if self.goal is None:
+            return True
+        error = float(np.hypot(found.standard_error, self.goal.standard_error))
+        # The error of one visit alone is not known: nan, which counts as none.
+        allowed = self.config.tolerance * abs(self.goal.value) + float(np.nan_to_num(error))
+        return found.value >= self.goal.value - allowed

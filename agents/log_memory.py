@@ -37,8 +37,16 @@ class RemembersLog:
             log: As in `pretrain`.
         """
         agent: Any = self
-        self._logged = agent.transitions_of(log, self.config.discount)
-        return self._logged
+        logged: LoggedTransitions = agent.transitions_of(log, self.config.discount)
+        if getattr(self.config, "clicks", "several") == "one" and logged.most_responses > 1:
+            _LOG.warning(
+                "users of this log took up to %d items of a slate, of which %s counts the first: "
+                'set clicks="several"',
+                logged.most_responses,
+                type(self).__name__,
+            )
+        self._logged = logged
+        return logged
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
         if self.n_pretraining_updates and self._logged is None and self.config.log_share > 0:

@@ -201,6 +201,11 @@ class LoggedTransitions:
     def __len__(self) -> int:
         return int(self._usable.size)
 
+    @property
+    def most_responses(self) -> int:
+        """Largest number of slots of a slate that were responded to."""
+        return int((self._responses > 0).sum(dim=1).max())
+
     def attach(self, name: str, values: NDArray[Any]) -> None:
         """Let batches hold further values of each row (n, ...) among the observations."""
         tensor = torch.from_numpy(np.ascontiguousarray(values)).to(self._slates.device)

@@ -1,7 +1,7 @@
 """Settings of agents, checked when they are made."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -21,7 +21,10 @@ class Rule(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedSettings:
-    """Settings whose numbers follow `rules`, and whose words are among `choices`."""
+    """Settings whose numbers follow `rules`, and whose words are among `choices`.
+
+    What is on or off by default must be True or False.
+    """
 
     rules: ClassVar[tuple[Rule, ...]] = ()
     choices: ClassVar[dict[str, tuple[Any, ...]]] = {}
@@ -36,8 +39,13 @@ class CheckedSettings:
         for names, holds, words in self.rules:
             for name in names.split():
                 value = getattr(self, name)
-                if not (isinstance(value, (int, float)) and holds(value)):
+                is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+                if not (is_number and holds(value)):
                     raise ConfigError(f"{name} of {agent} must {words}, got {value!r}")
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if isinstance(part.default, bool) and not isinstance(value, bool):
+                raise ConfigError(f"{part.name} of {agent} must be True or False, got {value!r}")
 
 
 def above_0(names: str) -> Rule:
@@ -67,9 +75,9 @@ def share_above_0(names: str) -> Rule:
 
 def count(names: str) -> Rule:
     """Return that numbers are whole and 1 or more."""
-    return Rule(names, lambda x: 1 <= x < np.inf and x == int(x), "be a whole number of 1 or more")
+    return Rule(names, lambda x: isinstance(x, int) and x >= 1, "be a whole number of 1 or more")
 
 
 def count_or_0(names: str) -> Rule:
     """Return that numbers are whole and 0 or more."""
-    return Rule(names, lambda x: 0 <= x < np.inf and x == int(x), "be a whole number of 0 or more")
+    return Rule(names, lambda x: isinstance(x, int) and x >= 0, "be a whole number of 0 or more")

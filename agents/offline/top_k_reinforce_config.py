@@ -64,7 +64,6 @@ class TopKReinforceConfig(CheckedSettings):
         Rule("cap", lambda x: x > 0, "be above 0"),
         share("discount warmup_share"),
         not_negative("entropy"),
-        Rule("top_k_correction self_normalised", lambda x: isinstance(x, bool), "be True or False"),
         count("n_transitions batch_size item_size hidden"),
     )
     choices: ClassVar[dict[str, tuple[str, ...]]] = {

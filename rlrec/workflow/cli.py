@@ -307,7 +307,7 @@ def bench(
             results=results or Path("runs/bench-small" if small else "runs/bench"),
             tasks=_names(tasks),
             agents=_names(agents),
-            n_seeds=seeds or (1 if small else 5),
+            n_seeds=(1 if small else 5) if seeds is None else seeds,
             jobs=jobs,
             size="small" if small else "full",
             ratings=ratings,

@@ -94,18 +94,36 @@ def test_the_guide_steps_back_stage_by_stage_while_the_return_holds() -> None:
         Fixed(True), GuidedStartConfig(n_steps=8, n_stages=4, n_visits=5, tolerance=0.1)
     )
     played = []
-    for mean in (30.0, 28.0, 26.0, 27.5, 40.0, 10.0):
-        start._judge(mean)
+    for mean in (30.0, 28.0, 25.0, 26.0, 40.0, 10.0):
+        start._judge(np.full(5, mean))
         played.append(start.n_guided)
     assert played == [6, 4, 4, 2, 0, 0]
-    assert start.best_return == 40.0
+    assert start.goal is not None and start.goal.value == 40.0
+
+
+def test_a_return_that_only_varies_by_chance_does_not_keep_the_guide() -> None:
+    """Ten stages, 50 visits each, of standard deviation 35 around 100: a window varies by 5."""
+    rng = np.random.default_rng(0)
+    windows = []
+    for _ in range(50):
+        start, n = GuidedStart(Fixed(True)), 0
+        while start.n_guided:
+            start._judge(rng.normal(100.0, 35.0, 50))
+            n += 1
+        windows.append(n)
+    assert np.median(windows) < 20 and max(windows) < 60
+
+
+def test_a_guide_that_is_left_at_the_end_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    agent().learn(N_USERS, GuidedStart(Fixed(True)))
+    assert "the guide still plays the first 40 steps as training ends" in caplog.text
 
 
 def test_returns_below_zero_hold_too() -> None:
     start = GuidedStart(Fixed(True), GuidedStartConfig(n_steps=8, n_stages=4, tolerance=0.1))
     played = []
-    for mean in (-30.0, -32.0, -34.0):
-        start._judge(mean)
+    for mean in (-30.0, -32.0, -36.0):
+        start._judge(np.full(5, mean))
         played.append(start.n_guided)
     assert played == [6, 4, 4]
 

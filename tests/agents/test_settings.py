@@ -24,7 +24,7 @@ def test_every_number_and_word_has_a_rule(config: Any) -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)
-@pytest.mark.parametrize("value", [np.nan, "3", None, -2.5])
+@pytest.mark.parametrize("value", [np.nan, "3", None, True, -2.5])
 def test_what_no_number_may_be_is_refused(config: Any, value: Any) -> None:
     agent = config.__name__.removesuffix("Config")
     for rule in config.rules:
@@ -41,3 +41,20 @@ def test_words_that_are_no_choice_are_refused(config: Any) -> None:
     for name in config.choices:
         with pytest.raises(ConfigError, match=f"^{name} of {agent} must be one of .*, got 'no'"):
             config(**{name: "no"})
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)
+def test_what_is_on_or_off_is_true_or_false(config: Any) -> None:
+    for field in fields(config):
+        if isinstance(field.default, bool):
+            with pytest.raises(ConfigError, match=f"^{field.name} of .* must be True or False"):
+                config(**{field.name: "no"})
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)
+def test_a_whole_number_is_no_fraction_even_where_it_equals_one(config: Any) -> None:
+    for rule in config.rules:
+        if "whole number" in rule.words:
+            for name in rule.names.split():
+                with pytest.raises(ConfigError, match=f"^{name} of .* must be a whole number"):
+                    config(**{name: 16.0})

@@ -168,3 +168,14 @@ def test_slates_of_ten_of_a_thousand_items_teach_where_users_look() -> None:
     # 20,000 looks at each slot, of which 3 in 100 end with a click: a standard error of 4 %
     # of each, and the rest of what 400 updates leave open
     np.testing.assert_allclose(looked_at[1:] / looked_at[0], 0.85 ** np.arange(1, 10), atol=0.2)
+
+
+@pytest.mark.parametrize("clicks", ["one", "several"])
+def test_a_log_of_several_clicks_is_told_to_an_agent_that_counts_one(
+    clicks: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    users = rlrec.make_users("rlrec/TopicBoredom-v0", 8, n_items=20, slate_size=4)
+    log = InteractionLog.record(RandomPolicy(20, 4), users, 400, seed=0)
+    config = SlateQConfig(hidden=8, item_size=4, clicks=clicks)
+    SlateQ(users, config, seed=0).pretrain(log, 1)
+    assert ("of which SlateQ counts the first" in caplog.text) is (clicks == "one")

@@ -64,7 +64,7 @@ def test_the_same_seed_tries_the_same_settings_and_finds_the_same(config: Path) 
     wanted = load_tuning(config, ["n_trials=1"])
     first, again = (tune_agent(wanted, Silent()) for _ in range(2))
     assert first["trials"] == again["trials"]
-    other = tune_agent(load_tuning(config, ["n_trials=1", "seed=5"]), Silent())
+    other = tune_agent(load_tuning(config, ["n_trials=1", "seed=5000"]), Silent())
     assert other["trials"][1]["settings"] != first["trials"][1]["settings"]
 
 
@@ -75,6 +75,7 @@ def test_the_same_seed_tries_the_same_settings_and_finds_the_same(config: Path) 
         ("agent=ALS", "no agent is called 'ALS'"),
         ("task=boredm", "no task is called 'boredm'. Did you mean 'boredom'?"),
         ("n_trials=0", "n_trials must be greater than or equal to 1, got 0"),
+        ("seed=0", "seed must be greater than or equal to 1000, got 0"),
         ("space={}", "space must be"),
         ("trials=3", "has no key 'trials'. Did you mean 'n_trials'?"),
         ("space.n_epochs={low: 3, high: 3}", "low must be below high"),

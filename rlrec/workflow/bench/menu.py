@@ -154,6 +154,8 @@ _PPO_TRIED = {
 }
 _PPO: dict[str, Any] = {"by_task": _PPO_BY_TASK, "tried": _PPO_TRIED, "draws": True}
 _LEASHED = {"leash": 1.0, "frozen_actor": 0.1}
+_SEVERAL_CLICKS = {"boredom": {"clicks": "several"}}
+_BY_POSITION = {"boredom": {"examination": "position"}}
 _USUAL = {"n_epochs": 10, "batch_size": 64, "clipping": "slate"}
 """As PPO is run by those who take the defaults of stable-baselines3."""
 _OFF: dict[str, dict[str, Any]] = {
@@ -188,7 +190,7 @@ def _kits() -> Iterator[Entry]:
 
 
 _AGENTS = (
-    *agent_entries("SlateQ"),
+    *agent_entries("SlateQ", by_task=_SEVERAL_CLICKS),
     *agent_entries(
         "SlateQ",
         "scratch",
@@ -231,7 +233,7 @@ _AGENTS = (
         "SlateIQL",
         "offline",
         "finetuned",
-        by_task={"boredom": {"clicks": "several"}},
+        by_task=_SEVERAL_CLICKS,
         tried={"log-to-live": "about 70 short runs of one other seed, validation users"},
         draws=True,
     ),
@@ -245,8 +247,8 @@ _AGENTS = (
     *agent_entries("WolpertingerTD3", "offline", "finetuned"),
     *agent_entries("WolpertingerSAC", "scratch"),
     *agent_entries("GeMS", "finetuned"),
-    *agent_entries("LinUCB", "scratch"),
-    *agent_entries("ThompsonSampling", "scratch", draws=True),
+    *agent_entries("LinUCB", "scratch", by_task=_BY_POSITION),
+    *agent_entries("ThompsonSampling", "scratch", by_task=_BY_POSITION, draws=True),
 )
 
 MENU: dict[str, Entry] = {entry.name: entry for entry in (*_FIXED, *_AGENTS)}

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rlrec.errors import ConfigError, nearest_hint
 from rlrec.workflow.bench.menu import MENU, Entry
-from rlrec.workflow.bench.tasks import TASKS, Size, Task, sized
+from rlrec.workflow.bench.tasks import MOST_SEEDS, TASKS, Size, Task, sized
 from rlrec.workflow.bench.training import Trained, settings_of, train
 from rlrec.workflow.config import Count
 from rlrec.workflow.config_file import apply_overrides, check_config, read_yaml
@@ -51,8 +51,8 @@ class TuneConfig(_Section):
     """As in the menu of the benchmark, such as `SlatePPO-scratch`."""
     task: str
     size: Size = "full"
-    seed: Annotated[int, Field(ge=0)] = 90_000
-    """Of log, users and agent in every trial; not one that the benchmark counts."""
+    seed: Annotated[int, Field(ge=MOST_SEEDS)] = 90_000
+    """Of log, users and agent in every trial; none that the benchmark counts, which are lower."""
     n_trials: Count = 20
     interactions: Count | None = None
     """A trial; by default those of the task."""
