@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rlrec.data.movielens import check_expect, load_movielens
+from rlrec.data.known_counts import check_expect
+from rlrec.data.movielens import load_movielens
 from rlrec.data.ratings import Ratings
 from rlrec.data.tables import check_table_arguments, load_table
 from rlrec.errors import ConfigError, nearest_hint
