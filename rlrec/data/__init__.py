@@ -13,6 +13,7 @@ from rlrec.data.observed_block import ObservedBlock, block_of_log, fully_observe
 from rlrec.data.open_bandit import load_open_bandit
 from rlrec.data.ratings import Ratings
 from rlrec.data.rebuild import rebuild_observations
+from rlrec.data.recbole import load_recbole
 from rlrec.data.sequences import load_sequences
 from rlrec.data.splits import Split, leave_one_out, random_split, split_positive_by_time
 from rlrec.data.tables import load_table
@@ -37,6 +38,7 @@ __all__ = [
     "load_movielens",
     "load_open_bandit",
     "load_ratings",
+    "load_recbole",
     "load_sequences",
     "load_table",
     "random_split",
