@@ -4,6 +4,8 @@ from rlrec.data.catalogue import Catalogue
 from rlrec.data.coat import load_coat
 from rlrec.data.history import HISTORY_KEYS, History, HistoryShape
 from rlrec.data.jester import load_jester
+from rlrec.data.kuairand import load_kuairand, load_kuairand_features
+from rlrec.data.kuairec import load_kuairec
 from rlrec.data.lastfm import load_lastfm
 from rlrec.data.loading import load_ratings
 from rlrec.data.log import InteractionLog, LogMetadata
@@ -34,6 +36,9 @@ __all__ = [
     "leave_one_out",
     "load_coat",
     "load_jester",
+    "load_kuairand",
+    "load_kuairand_features",
+    "load_kuairec",
     "load_lastfm",
     "load_movielens",
     "load_open_bandit",

@@ -61,8 +61,7 @@ class AtomicFile:
 
     def texts(self, name: str) -> list[str]:
         """Return a field of tokens as written, empty where it is."""
-        written: list[str] = self.table.frame()[self._column(name)].tolist()
-        return written
+        return self.table.texts(self._column(name))
 
     def frame(self, key: str) -> "pd.DataFrame":
         """Return all fields as a data frame with one row an id.

@@ -168,6 +168,11 @@ class Table:
             return self._numpy(column)
         raise DataError(f"{self.where(0, name)}: expected integers or strings, found {column.type}")
 
+    def texts(self, name: str) -> list[str]:
+        """Return a column of text as written, empty where it is."""
+        texts: list[str] = self._table.column(name).fill_null("").to_pylist()
+        return texts
+
     def numbers(self, name: str) -> Floats:
         """Return a column of finite numbers."""
         column = self._column(name)
