@@ -192,7 +192,7 @@ DATA_SETS = (
         title="KuaiRec: how far users watched videos, and a block that is nearly full",
         files="a folder with big_matrix.csv or small_matrix.csv, item_categories.csv, "
         "user_features.csv",
-        becomes="a log of visits (watch_ratio, play_seconds) without propensities",
+        becomes="a log of visits (watched, watch_ratio, play_seconds) without propensities",
         source="kuairec.com; Gao et al., CIKM 2022, KuaiRec",
         terms=kuairec.TERMS,
         load=kuairec.load_kuairec,

@@ -77,7 +77,9 @@ class RowReading:
 
     def items_seen(self) -> Catalogue:
         """Return the catalogue, or one of the items of the rows."""
-        return self.catalogue or Catalogue.of_ids(self._items.ascending())
+        if self.catalogue is not None:
+            return self.catalogue
+        return Catalogue.of_ids(self._items.ascending())
 
     def _check_ids(self, block: CsvBlock) -> None:
         listed = None if self.catalogue is None else self.catalogue.item_ids

@@ -3,6 +3,7 @@
 import logging
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -20,7 +21,7 @@ from rlrec.data.observed_block import ObservedBlock, block_of_log
 from rlrec.data.raw_files import RawFile, named
 from rlrec.data.streamed_log import NO_TIME, LogForm, Repeats, write_streamed
 from rlrec.data.tables import Table
-from rlrec.errors import DataError, UnknownNameError, nearest_hint
+from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +36,9 @@ KNOWN = {
     "big matrix of KuaiRec": Counts(12_530_806, 7_176, 10_728),
     "small matrix of KuaiRec": Counts(4_676_570, 1_411, 3_327),
 }
-CHANNELS = ("watch_ratio", "play_seconds")
-"""Time watched by length of the video (above 1 where it was watched again), and time watched."""
+CHANNELS = ("watched", "watch_ratio", "play_seconds")
+"""Whether it counts as a response; time watched by length of the video, above 1 where it was
+watched again; time watched."""
 
 Matrix = Literal["big", "small"]
 
@@ -58,7 +60,7 @@ class KuaiRec:
     """
 
     log: InteractionLog
-    """A video a row, with the channels `watch_ratio` and `play_seconds`, without propensities."""
+    """A video a row, with the channels of `CHANNELS`, without propensities."""
     catalogue: Catalogue
     """All videos, with their categories as features; topics are the rarest of each."""
     users: "pd.DataFrame | None"
@@ -77,6 +79,7 @@ def load_kuairec(
     path: str | Path | None = None,
     *,
     reward: str = "watch_ratio",
+    watched_from: float = 1.0,
     visit_gap_minutes: float | None = 30.0,
     repeats: Repeats = "drop",
     expect: tuple[int, int, int] | None = None,
@@ -93,6 +96,8 @@ def load_kuairec(
         matrix: "big" (sparse), or "small", in which nearly every user saw every video.
         path: Folder of the log to write; None keeps it in memory, up to five million rows.
         reward: The channel that is the reward.
+        watched_from: Watch ratio from which on a row counts as a response, in the channel `watched`
+            that histories and baselines go by; the authors' experiments also use 2.
         visit_gap_minutes: Minutes without a row after which another visit, an episode, begins;
             None for one episode a user.
         repeats: What becomes of rows that repeat user, video and time of another: "drop" them,
@@ -114,6 +119,8 @@ def load_kuairec(
     if matrix not in get_args(Matrix):
         hint = nearest_hint(str(matrix), get_args(Matrix))
         raise UnknownNameError(f"no matrix is called {matrix!r}.{hint}")
+    if not (isinstance(watched_from, int | float) and watched_from > 0):
+        raise ConfigError(f"watched_from must be above 0, got {watched_from!r:.80}")
     form = LogForm(
         channels=CHANNELS,
         reward=reward,
@@ -133,7 +140,7 @@ def load_kuairec(
     reading = RowReading(
         sources=[source.path],
         kinds=_KINDS,
-        convert=_rows,
+        convert=partial(_rows, watched_from=watched_from),
         may_lack=("timestamp",),
         catalogue=None if categories is None else _catalogue(categories),
         user_ids=None if users is None else np.sort(users.index.to_numpy(np.int64)),
@@ -154,7 +161,7 @@ def load_kuairec(
     return KuaiRec(made.log, catalogue, users, made.n_repeats)
 
 
-def _rows(block: CsvBlock) -> Columns:
+def _rows(block: CsvBlock, watched_from: float) -> Columns:
     columns = block.columns
     seconds = columns["timestamp"]
     is_known = ~np.isnan(seconds)
@@ -165,6 +172,7 @@ def _rows(block: CsvBlock) -> Columns:
         "item_id": columns["video_id"],
         "milliseconds": milliseconds,
         "mark": np.zeros(len(seconds), bool),
+        "watched": (columns["watch_ratio"] >= watched_from).astype(np.float32),
         "watch_ratio": columns["watch_ratio"].astype(np.float32),
         "play_seconds": (columns["play_duration"] / 1000).astype(np.float32),
     }

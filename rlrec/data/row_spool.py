@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 from rlrec.arrays import Ints
 from rlrec.data.log_columns import Columns
+
+_GROUP_ROWS = 65_536
+_MOST_PARTS = 16  # for which all rows are looked at once each; more are first divided
 
 
 class RowSpool:
@@ -25,6 +29,7 @@ class RowSpool:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer: pq.ParquetWriter | None = None
+        self._pending: list[pa.Table] = []
         self._n_rows: Counter[int] = Counter()
 
     @property
@@ -37,17 +42,11 @@ class RowSpool:
 
         An empty block is passed over.
         """
-        users, counts = np.unique(columns["user_id"], return_counts=True)
-        if not users.size:
-            return
-        table = pa.table({name: pa.array(values) for name, values in columns.items()})
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, table.schema)
-        self._writer.write_table(table, row_group_size=len(table))
-        self._n_rows.update(dict(zip(users.tolist(), counts.tolist(), strict=True)))
+        self._add(pa.table({name: pa.array(values) for name, values in columns.items()}))
 
     def close(self) -> None:
         """Finish writing; no more rows can be added."""
+        self._write_pending()
         if self._writer is not None:
             self._writer.close()
 
@@ -73,10 +72,52 @@ class RowSpool:
 
     def parts(self, bounds: list[int]) -> Iterator[Columns]:
         """Yield the rows between each two bounds, in the order in which they were added."""
+        n_parts = len(bounds) - 1
+        if n_parts <= _MOST_PARTS:
+            yield from self._parts(bounds)
+            return
+        size = -(-n_parts // _MOST_PARTS)
+        pieces = [bounds[first : first + size + 1] for first in range(0, n_parts, size)]
+        with TemporaryDirectory(dir=self._path.parent) as folder:
+            divided = self._divided(np.array([piece[0] for piece in pieces]), Path(folder))
+            for spool, piece in zip(divided, pieces, strict=True):
+                yield from spool.parts(piece)
+
+    def _parts(self, bounds: list[int]) -> Iterator[Columns]:
         with pq.ParquetFile(self._path) as file:
             reach = _reach(file)
             for start, stop in pairwise(bounds):
                 yield _part(file, reach, start, stop)
+
+    def _divided(self, starts: Ints, folder: Path) -> list["RowSpool"]:
+        """Return spools of the users from each start on, each of the rows in the same order."""
+        spools = [RowSpool(folder / f"{number}.parquet") for number in range(len(starts))]
+        with pq.ParquetFile(self._path) as file:
+            for number in range(file.num_row_groups):
+                table = file.read_row_group(number)
+                users = table.column("user_id").to_numpy()
+                which = np.searchsorted(starts, users, side="right") - 1
+                for place in np.unique(which):
+                    spools[place]._add(table.filter(pa.array(which == place)))
+        for spool in spools:
+            spool.close()
+        return spools
+
+    def _add(self, table: pa.Table) -> None:
+        users, counts = np.unique(table.column("user_id").to_numpy(), return_counts=True)
+        self._n_rows.update(dict(zip(users.tolist(), counts.tolist(), strict=True)))
+        self._pending.append(table)
+        if sum(map(len, self._pending)) >= _GROUP_ROWS:
+            self._write_pending()
+
+    def _write_pending(self) -> None:
+        if not sum(map(len, self._pending)):
+            return
+        table = pa.concat_tables(self._pending)
+        self._pending = []
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, table.schema)
+        self._writer.write_table(table, row_group_size=len(table))
 
 
 def _reach(file: pq.ParquetFile) -> Ints:

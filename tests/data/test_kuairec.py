@@ -40,11 +40,17 @@ def test_the_big_matrix_becomes_a_log(tmp_path: Path) -> None:
     log = found.log
     assert log.column("user_id").tolist() == [0, 1, 1]
     assert found.catalogue.item_ids[log.column("slate")[:, 0]].tolist() == [20, 10, 30]
+    assert log.response("watched")[:, 0].tolist() == [0, 1, 0]
     assert log.response("watch_ratio")[:, 0].tolist() == [0, 1.5, 0.5]
     assert log.response("play_seconds")[:, 0].tolist() == [0, 12, 5]
     assert log.column("timestamp").tolist() == [1593898068, 1593878883, 1593878903]
     assert log.column("reward").tolist() == [0, 1.5, 0.5]
     assert not log.has("log_propensity")
+
+
+def test_what_counts_as_watched_can_be_said(tmp_path: Path) -> None:
+    log = load_kuairec(write(tmp_path), watched_from=0.5).log
+    assert log.response("watched")[:, 0].tolist() == [0, 1, 1]
 
 
 def test_categories_become_features_and_the_rarest_the_topic(tmp_path: Path) -> None:
@@ -146,8 +152,10 @@ def test_a_wrong_list_of_videos_is_refused(tmp_path: Path, videos: list[str], me
 def test_wrong_arguments_are_told(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'small'"):
         load_kuairec(tmp_path, "smal")  # type: ignore[arg-type]
-    with pytest.raises(UnknownNameError, match="no response channel is called 'watch'"):
+    with pytest.raises(UnknownNameError, match="Did you mean 'watched'"):
         load_kuairec(tmp_path, reward="watch")
+    with pytest.raises(ConfigError, match="watched_from must be above 0, got 0"):
+        load_kuairec(tmp_path, watched_from=0)
     with pytest.raises(ConfigError, match="folder must be a path"):
         load_kuairec(None)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="expected the folder of the set, found none"):

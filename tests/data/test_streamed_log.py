@@ -131,18 +131,6 @@ def test_a_long_log_needs_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(make(tmp_path, BLOCKS, path=tmp_path / "log").log) == 7
 
 
-def test_parts_hold_whole_users(tmp_path: Path) -> None:
-    spool = RowSpool(tmp_path / "rows.parquet")
-    for block in BLOCKS:
-        spool.add(block)
-    spool.add({name: values[:0] for name, values in BLOCKS[0].items()})
-    spool.close()
-    assert spool.n_rows == 7
-    bounds = spool.bounds(3)
-    assert bounds == [1, 2, 4]  # user 1 alone, with more rows than asked for; then 2 and 3
-    assert [np.unique(part["user_id"]).tolist() for part in spool.parts(bounds)] == [[1], [2, 3]]
-
-
 def test_wrong_forms_are_refused() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'click'"):
         replace(FORM, reward="clik")
