@@ -23,11 +23,15 @@ class CsvLayout(NamedTuple):
     may_quote: bool = True
     """Whether quotes around a field belong to the format; else they are part of the text."""
 
-    def rows(self, text: str) -> Iterator[tuple[int, list[str]]]:
-        """Yield the fields of each row with the number of its first line."""
+    def rows(self, text: str, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
+        """Yield the fields of each row with the number of its first line.
+
+        Raises:
+            csv.Error: `strict`, and quotes are not closed or stand within a field.
+        """
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.may_quote else csv.QUOTE_NONE
         lines = io.StringIO(text, newline="")
-        reader = csv.reader(lines, delimiter=self.delimiter, quoting=quoting, strict=True)
+        reader = csv.reader(lines, delimiter=self.delimiter, quoting=quoting, strict=strict)
         number = 1
         for fields in reader:
             yield number, fields
@@ -47,7 +51,8 @@ class CsvTable(NamedTuple):
         place = row if self.layout.names else row + 1
         if not self.content:
             return place + 1
-        rows = self.layout.rows(self.content.decode("utf-8-sig", "replace"))
+        text = self.content.decode("utf-8-sig", "replace")
+        rows = self.layout.rows(text, strict=False)  # as Arrow read it
         return next(line for number, (line, _) in enumerate(rows) if number == place)
 
 
@@ -91,9 +96,18 @@ def read_csv(
 
 
 def header_of(path: Path, layout: CsvLayout) -> tuple[str, ...]:
-    """Return the column names in the first line of a file, read no further."""
-    first = RawFile(path).first_line()
-    return tuple(first.decode("utf-8-sig", "replace").strip("\r\n").split(layout.delimiter))
+    """Return the column names in the first line of a file, read no further.
+
+    Raises:
+        DataError: The file is missing, damaged or empty, or its first line is no text.
+    """
+    header = _header_text(path, RawFile(path).first_line()).strip("\r\n")
+    if "\r" in header:
+        raise DataError(
+            f"{path}, line 1: expected a header that ends with a line break, found a carriage "
+            f"return within {header!r:.80}"
+        )
+    return tuple(header.split(layout.delimiter))
 
 
 def check_header(path: Path, layout: CsvLayout, needed: Sequence[str]) -> None:
@@ -110,7 +124,7 @@ def check_header(path: Path, layout: CsvLayout, needed: Sequence[str]) -> None:
 
 
 def _check_delimiter(path: Path, content: bytes, delimiter: str) -> None:
-    header = content.partition(b"\n")[0].decode("utf-8-sig", "replace").rstrip()
+    header = _header_text(path, content.partition(b"\n")[0]).rstrip()
     others = [other for other in ",;\t|" if other != delimiter and other in header]
     if delimiter not in header and others:
         raise DataError(
@@ -119,16 +133,27 @@ def _check_delimiter(path: Path, content: bytes, delimiter: str) -> None:
         )
 
 
+def _header_text(path: Path, line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError as wrong:
+        raise _no_text(path, 1, line[wrong.start]) from None
+
+
+def _no_text(path: Path, line: int, byte: int) -> DataError:
+    return DataError(
+        f"{path}, line {line}: expected text in UTF-8, found the byte {byte:#04x}; save the table "
+        f"in UTF-8"
+    )
+
+
 def _fault(path: Path, content: bytes, layout: CsvLayout, error: pa.ArrowInvalid) -> DataError:
     """Return what is wrong with a file that cannot be read, and in which line."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as wrong:
         line = content[: wrong.start].count(b"\n") + 1
-        return DataError(
-            f"{path}, line {line}: expected text in UTF-8, found the byte "
-            f"{content[wrong.start]:#04x}; save the table in UTF-8"
-        )
+        return _no_text(path, line, content[wrong.start])
     delimiter = layout.delimiter
     number, n_columns = 1, len(layout.names)
     try:

@@ -8,14 +8,16 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from rlrec.arrays import Bools, Ints
+from rlrec.arrays import Bools, Floats32, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.csv_blocks import CsvBlock, Kinds, csv_blocks, place
 from rlrec.data.known_counts import Counts
 from rlrec.data.log_columns import Columns
 from rlrec.data.log_files import check_free
+from rlrec.data.rating_rules import LAST_SECOND
 from rlrec.data.raw_files import RawFile, files_at
 from rlrec.data.row_spool import RowSpool
+from rlrec.data.streamed_log import NO_TIME
 from rlrec.errors import ConfigError, DataError
 
 
@@ -164,6 +166,35 @@ def files_of(folder: str | Path) -> list[RawFile]:
     if not place.is_dir():
         raise DataError(f"{place}: expected the folder of the set, found none")
     return files_at(place)
+
+
+def milliseconds_of(block: CsvBlock, column: str, per_second: int) -> Ints:
+    """Return a column of times in milliseconds, NO_TIME where it is empty.
+
+    Args:
+        block: Rows.
+        column: Of unix times.
+        per_second: 1 for times in seconds, 1,000 for milliseconds.
+
+    Raises:
+        DataError: A time is later than the year 9999; names line and column.
+    """
+    times = block.columns[column]
+    is_known = ~np.isnan(times)
+    wrong = is_known & ~(np.abs(times) <= LAST_SECOND * per_second)
+    refuse_first(block, column, wrong, "a unix time of a year up to 9999")
+    milliseconds = np.full(len(times), NO_TIME)
+    milliseconds[is_known] = np.round(times[is_known] * (1000 / per_second)).astype(np.int64)
+    return milliseconds
+
+
+def floats_of(block: CsvBlock, column: str) -> Floats32:
+    """Return a column of numbers; DataError at the first too large for 32 bits."""
+    values = block.columns[column]
+    is_large = ~(np.abs(values) <= np.finfo(np.float32).max)
+    refuse_first(block, column, is_large, "a number that a 32-bit float can hold")
+    floats: Floats32 = values.astype(np.float32)
+    return floats
 
 
 def refuse_first(block: CsvBlock, column: str, wrong: Bools, wanted: str) -> None:

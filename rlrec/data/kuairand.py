@@ -14,7 +14,14 @@ from rlrec.data.csv_blocks import CsvBlock, csv_blocks, place
 from rlrec.data.feature_tables import read_features
 from rlrec.data.item_labels import label_items
 from rlrec.data.known_counts import Counts, check_expect, check_known
-from rlrec.data.kuai_rows import RowReading, files_of, new_spool, refuse_first
+from rlrec.data.kuai_rows import (
+    RowReading,
+    files_of,
+    floats_of,
+    milliseconds_of,
+    new_spool,
+    refuse_first,
+)
 from rlrec.data.log import InteractionLog
 from rlrec.data.log_columns import Columns
 from rlrec.data.raw_files import RawFile
@@ -265,9 +272,9 @@ def _rows(block: CsvBlock) -> Columns:
     rows = {
         "user_id": columns["user_id"],
         "item_id": columns["video_id"],
-        "milliseconds": columns["time_ms"],
+        "milliseconds": milliseconds_of(block, "time_ms", per_second=1000),
         "mark": columns["is_rand"] == 1,
-        "play_seconds": (columns["play_time_ms"] / 1000).astype(np.float32),
+        "play_seconds": floats_of(block, "play_time_ms") / 1000,
     }
     signals = {name: columns[column].astype(np.float32) for name, column in _SIGNALS.items()}
     return rows | signals

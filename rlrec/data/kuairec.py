@@ -14,12 +14,12 @@ from rlrec.data.csv_blocks import CsvBlock
 from rlrec.data.feature_tables import read_features, whole_ids
 from rlrec.data.item_labels import label_items
 from rlrec.data.known_counts import Counts, check_expect, check_known
-from rlrec.data.kuai_rows import RowReading, files_of, new_spool
+from rlrec.data.kuai_rows import RowReading, files_of, floats_of, milliseconds_of, new_spool
 from rlrec.data.log import InteractionLog
 from rlrec.data.log_columns import Columns
 from rlrec.data.observed_block import ObservedBlock, block_of_log
 from rlrec.data.raw_files import RawFile, named
-from rlrec.data.streamed_log import NO_TIME, LogForm, Repeats, write_streamed
+from rlrec.data.streamed_log import LogForm, Repeats, write_streamed
 from rlrec.data.tables import Table
 from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
 
@@ -162,19 +162,15 @@ def load_kuairec(
 
 
 def _rows(block: CsvBlock, watched_from: float) -> Columns:
-    columns = block.columns
-    seconds = columns["timestamp"]
-    is_known = ~np.isnan(seconds)
-    milliseconds = np.full(len(seconds), NO_TIME)
-    milliseconds[is_known] = np.round(seconds[is_known] * 1000).astype(np.int64)
+    users, ratios = block.columns["user_id"], block.columns["watch_ratio"]
     return {
-        "user_id": columns["user_id"],
-        "item_id": columns["video_id"],
-        "milliseconds": milliseconds,
-        "mark": np.zeros(len(seconds), bool),
-        "watched": (columns["watch_ratio"] >= watched_from).astype(np.float32),
-        "watch_ratio": columns["watch_ratio"].astype(np.float32),
-        "play_seconds": (columns["play_duration"] / 1000).astype(np.float32),
+        "user_id": users,
+        "item_id": block.columns["video_id"],
+        "milliseconds": milliseconds_of(block, "timestamp", per_second=1),
+        "mark": np.zeros(len(users), bool),
+        "watched": (ratios >= watched_from).astype(np.float32),
+        "watch_ratio": floats_of(block, "watch_ratio"),
+        "play_seconds": floats_of(block, "play_duration") / 1000,
     }
 
 

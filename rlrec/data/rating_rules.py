@@ -15,6 +15,10 @@ Where = Callable[[int, str], str]
 """Takes a row and a column and returns the place (file, line, column), for messages."""
 
 
+LAST_SECOND = 253_402_300_799
+"""Of the year 9999, in unix time; what is later is no time in seconds."""
+
+
 class Scale(NamedTuple):
     """Which ratings there can be."""
 

@@ -14,7 +14,7 @@ from pyarrow import compute as pc
 from rlrec.arrays import Floats, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.csv_tables import CsvLayout, CsvTable, read_csv
-from rlrec.data.rating_rules import Scale, check_no_duplicates, check_scale, indexed
+from rlrec.data.rating_rules import LAST_SECOND, Scale, check_no_duplicates, check_scale, indexed
 from rlrec.data.ratings import Ratings
 from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _INTEGER_ID = r"^(0|-?[1-9][0-9]{0,17})$"
-_LAST_SECOND = 253_402_300_799  # of the year 9999
 _COMMAS = CsvLayout()
 
 _logger = logging.getLogger(__name__)
@@ -200,7 +199,7 @@ class Table:
             seconds = self.numbers(name)
         for wrong, wanted in (
             (seconds % 1 != 0, "whole seconds"),
-            (abs(seconds) > _LAST_SECOND, "unix seconds of a year up to 9999"),
+            (abs(seconds) > LAST_SECOND, "unix seconds of a year up to 9999"),
         ):
             if wrong.any():
                 row = int(wrong.argmax())

@@ -114,6 +114,8 @@ def test_rows_that_repeat_are_dropped_unless_asked(tmp_path: Path) -> None:
     [
         ("1,10,x,8000,,,5,1", "line 3, column 'play_duration': expected a number, found 'x'"),
         ("1,10,1,8000,,,5,", "line 3, column 'watch_ratio': expected a value"),
+        ("1,10,1,8000,,,1e15,1", r"line 3, column 'timestamp': expected a unix time of a year up"),
+        ("1,10,1,8000,,,5,1e39", r"line 3, column 'watch_ratio': expected a number that a 32-bit"),
         ("1,99,1,8000,,,5,1", "line 3, column 'video_id': expected one of the 3 ids listed"),
         ("9,10,1,8000,,,5,1", "line 3, column 'user_id': expected one of the 3 ids listed"),
         ("1,10,1,8000,,,5", "line 3: expected 8 fields"),
@@ -137,6 +139,8 @@ def test_ids_below_zero_are_refused_also_without_lists_of_them(tmp_path: Path) -
     ("videos", "message"),
     [
         (["video_id,feat", "10,8"], r"line 2, column 'feat': expected a list of categories"),
+        (["video_id,feat", '10,"[8]"-'], r"line 2, column 'feat': expected a list of categories"),
+        (["video_id,feat", '10,"[8]', "3,[9]"], r"line 2, column 'feat': expected a list"),
         (["video_id,feat", "10,[8]", "10,[9]"], "line 3, column 'video_id': expected each id once"),
         (["video_id,feat", "x,[8]"], "line 2, column 'video_id': expected whole numbers"),
         (["video_id,feat", "-1,[8]"], "line 2, column 'video_id': expected 0 or more"),

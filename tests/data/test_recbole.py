@@ -108,6 +108,7 @@ def test_events_may_repeat_if_asked(tmp_path: Path) -> None:
         ("user_id:int\titem_id:token", "found 'user_id:int'"),
         ("user_id:token,item_id:token", "found 'user_id:token,item_id:token'"),
         ("user_id:token\tuser_id:token", "found 'user_id' twice"),
+        ("user_id:token\t\ritem_id:token", "line 1: .* found a carriage return within"),
     ],
 )
 def test_a_wrong_header_is_refused(tmp_path: Path, header: str, message: str) -> None:
