@@ -116,27 +116,15 @@ def load_kuairec(
         and Insights for Evaluating Recommender Systems".
     """
     check_expect(expect)
-    if matrix not in get_args(Matrix):
-        hint = nearest_hint(str(matrix), get_args(Matrix))
-        raise UnknownNameError(f"no matrix is called {matrix!r}.{hint}")
-    if not (isinstance(watched_from, int | float) and watched_from > 0):
-        raise ConfigError(f"watched_from must be above 0, got {watched_from!r:.80}")
-    form = LogForm(
-        channels=CHANNELS,
-        reward=reward,
-        logging_policy=f"unknown (KuaiRec, {matrix} matrix)",
-        visit_gap_minutes=visit_gap_minutes,
-        repeats=repeats,
-    )
+    form = _form(matrix, reward, watched_from, visit_gap_minutes, repeats)
     path = None if path is None else Path(path)
     files = files_of(folder)
     source = named(files, f"{matrix}_matrix.csv")
     if source is None:
         raise DataError(f"{folder}: expected '{matrix}_matrix.csv' (or with .gz), found none")
-    categories, features = (
-        named(files, f"{name}.csv") for name in ("item_categories", "user_features")
-    )
+    features = named(files, "user_features.csv")
     users = None if features is None else read_features(features.path, "user_id")
+    categories = named(files, "item_categories.csv")
     reading = RowReading(
         sources=[source.path],
         kinds=_KINDS,
@@ -150,15 +138,30 @@ def load_kuairec(
         check_known(reading.counts, source, KNOWN, expect)
         catalogue = reading.items_seen()
         made = write_streamed(spool, form, catalogue, path, reading.where, overwrite)
-    _logger.info(
-        "%s: %s; %d rows repeat another (%s); %s",
-        source,
-        reading.counts,
-        made.n_repeats,
-        repeats,
-        TERMS,
-    )
+    repeated = f"{made.n_repeats:,} rows repeat another ({repeats})"
+    _logger.info("%s: %s; %s; %s", source, reading.counts, repeated, TERMS)
     return KuaiRec(made.log, catalogue, users, made.n_repeats)
+
+
+def _form(
+    matrix: str,
+    reward: str,
+    watched_from: float,
+    visit_gap_minutes: float | None,
+    repeats: Repeats,
+) -> LogForm:
+    if matrix not in get_args(Matrix):
+        hint = nearest_hint(str(matrix), get_args(Matrix))
+        raise UnknownNameError(f"no matrix is called {matrix!r}.{hint}")
+    if not (isinstance(watched_from, int | float) and watched_from > 0):
+        raise ConfigError(f"watched_from must be above 0, got {watched_from!r:.80}")
+    return LogForm(
+        channels=CHANNELS,
+        reward=reward,
+        logging_policy=f"unknown (KuaiRec, {matrix} matrix)",
+        visit_gap_minutes=visit_gap_minutes,
+        repeats=repeats,
+    )
 
 
 def _rows(block: CsvBlock, watched_from: float) -> Columns:
