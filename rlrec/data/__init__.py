@@ -11,6 +11,7 @@ from rlrec.data.loading import load_ratings
 from rlrec.data.log import InteractionLog, LogMetadata
 from rlrec.data.minari import from_minari, to_minari
 from rlrec.data.movielens import load_movielens
+from rlrec.data.msweb import load_msweb
 from rlrec.data.observed_block import ObservedBlock, block_of_log, fully_observed
 from rlrec.data.open_bandit import load_open_bandit
 from rlrec.data.ratings import Ratings
@@ -41,6 +42,7 @@ __all__ = [
     "load_kuairec",
     "load_lastfm",
     "load_movielens",
+    "load_msweb",
     "load_open_bandit",
     "load_ratings",
     "load_recbole",

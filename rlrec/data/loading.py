@@ -10,6 +10,7 @@ from rlrec.data.jester import load_jester
 from rlrec.data.known_counts import check_expect
 from rlrec.data.lastfm import load_lastfm
 from rlrec.data.movielens import load_movielens
+from rlrec.data.msweb import load_msweb
 from rlrec.data.ratings import Ratings
 from rlrec.data.recbole import load_recbole
 from rlrec.data.sequences import load_sequences
@@ -26,6 +27,7 @@ FORMATS: dict[str, Callable[..., Ratings]] = {
     "jester": load_jester,
     "lastfm": load_lastfm,
     "movielens": load_movielens,
+    "msweb": load_msweb,
     "recbole": _load_recbole,
     "sequences": load_sequences,
     "table": load_table,

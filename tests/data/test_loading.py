@@ -13,6 +13,7 @@ FILES = {
     "jester": "2,1,-1\n1,99,3\n",
     "lastfm": "userID\tartistID\tweight\n1\t2\t3\n2\t2\t1\n2\t3\t1\n",
     "movielens": "1\t2\t3\t881250949\n2\t2\t3\t881250949\n2\t3\t3\t881250949\n",
+    "msweb": 'A,2,1,"a","/a"\nA,3,1,"b","/b"\nC,"1",1\nV,2,1\nC,"2",2\nV,2,1\nV,3,1\n',
     "recbole": "user_id:token\titem_id:token\n1\t2\n2\t2\n2\t3\n",
     "sequences": "1 2\n2 2\n2 3\n",
     "table": "u,i\n1,2\n2,2\n2,3\n",
