@@ -161,7 +161,8 @@ class _Reading:
         if len(fields) != n_fields or not (fields[1].isdecimal() and len(fields[1]) < 19):
             raise DataError(
                 f"{self._source}, line {line}, field {name!r}: expected {n_fields} fields "
-                f"separated by ',' of which the second is a whole number, found {','.join(fields)!r:.80}"
+                f"separated by ',' of which the second is a whole number, found "
+                f"{','.join(fields)!r:.80}"
             )
         return int(fields[1])
 
