@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,23 @@ class Catalogue:
         for array in (self.item_ids, self.topics, self.features):
             array.setflags(write=False)
         self._check()
+
+    @classmethod
+    def of_ids(cls, item_ids: NDArray[Any], titles: tuple[str, ...] = ()) -> Self:
+        """Return a catalogue of items of which no more is known: one topic "all", no features.
+
+        Args:
+            item_ids: Shape (N,). Unique.
+            titles: One an item, or empty.
+        """
+        n_items = len(item_ids)
+        return cls(
+            item_ids=item_ids,
+            topics=np.zeros(n_items, np.int64),
+            features=np.zeros((n_items, 0), np.float32),
+            topic_names=("all",),
+            titles=titles,
+        )
 
     @property
     def n_items(self) -> int:

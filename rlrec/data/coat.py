@@ -20,7 +20,7 @@ _logger = logging.getLogger(__name__)
 
 _SCALE = Scale(1.0, 5.0, 1.0)
 _OFFICIAL = (290, 300, 6_960, 4_640)
-_TERMS = (
+TERMS = (
     "published by its authors (Schnabel et al., 2016) for research, without a licence: do not "
     "pass rows on"
 )
@@ -132,7 +132,7 @@ def load_coat(folder: str | Path) -> Coat:
     )
     _check_counts(folder, coat)
     _logger.info(
-        "%s: chosen %s; random %s; %s", folder, coat.chosen.summary(), coat.random.summary(), _TERMS
+        "%s: chosen %s; random %s; %s", folder, coat.chosen.summary(), coat.random.summary(), TERMS
     )
     return coat
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlrec.arrays import Bools, Ints
+from rlrec.arrays import Ints
 from rlrec.data.catalogue import Catalogue
-from rlrec.data.raw_files import RawFile, lines_of
+from rlrec.data.item_labels import rarest
+from rlrec.data.raw_files import RawFile, decoded, lines_of
 from rlrec.errors import DataError
 
 GENRES_100K = (
@@ -59,7 +60,7 @@ def read_movies(source: RawFile, form: str) -> Catalogue:
     Raises:
         DataError: A line has another form, or repeats an id; names file and line.
     """
-    text = _decoded(source)
+    text = decoded(source)
     movies = list(
         {"u.item": _item_lines, "movies.dat": _dat_lines}.get(form, _csv_lines)(source, text)
     )
@@ -73,7 +74,7 @@ def read_movies(source: RawFile, form: str) -> Catalogue:
     flags = np.array([[name in movie.genres for name in names] for movie in movies])
     return Catalogue(
         item_ids=ids[order],
-        topics=_rarest(flags),
+        topics=rarest(flags),
         features=flags,
         topic_names=names,
         titles=tuple(movie.title for movie in movies),
@@ -145,14 +146,6 @@ def _genres(text: str) -> tuple[str, ...]:
     return tuple(genre for genre in text.strip().split("|") if genre) or ("unknown",)
 
 
-def _decoded(source: RawFile) -> str:
-    content = source.read()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:  # the older sets
-        return content.decode("latin-1")
-
-
 def _checked_ids(source: RawFile, movies: list[_Movie]) -> Ints:
     lines: dict[int, int] = {}
     for movie in movies:
@@ -168,10 +161,3 @@ def _checked_ids(source: RawFile, movies: list[_Movie]) -> Ints:
                 f"{first}"
             )
     return np.fromiter(lines, np.int64)
-
-
-def _rarest(flags: Bools) -> Ints:
-    """Return, of each movie's genres, the one that fewest movies have; ties to the first."""
-    n_movies = np.where(flags, flags.sum(axis=0), len(flags) + 1)
-    rarest: Ints = n_movies.argmin(axis=1)
-    return rarest

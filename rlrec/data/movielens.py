@@ -7,16 +7,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rlrec.arrays import Ints
 from rlrec.data.catalogue import Catalogue
+from rlrec.data.known_counts import Counts, check_counts, check_expect, is_near
 from rlrec.data.movie_lines import read_movies
 from rlrec.data.rating_lines import RatingLayout, RatingLines, read_rating_lines
-from rlrec.data.rating_rules import Scale, check_no_duplicates, check_scale, indexed
+from rlrec.data.rating_rules import Scale, check_no_duplicates, check_scale, indexed, item_index
 from rlrec.data.ratings import Ratings
 from rlrec.data.raw_files import RawFile, files_at, named
-from rlrec.errors import ConfigError, DataError
+from rlrec.errors import DataError
 
 _logger = logging.getLogger(__name__)
+
+TERMS = (
+    "published by GroupLens for research: name the source (Harper and Konstan, 2015), do not pass "
+    "rows on and make no commercial use of them without permission"
+)
 
 
 class _Format(NamedTuple):
@@ -36,18 +41,6 @@ _FORMATS = (
 )
 _WHOLE_STARS = Scale(1.0, 5.0, 1.0)
 _HALF_STARS = Scale(0.5, 5.0, 0.5)
-
-
-class Counts(NamedTuple):
-    """Sizes of a set of ratings."""
-
-    n_ratings: int
-    n_users: int
-    n_items: int
-    """Items with a rating."""
-
-    def __str__(self) -> str:
-        return f"{self.n_ratings:,} ratings by {self.n_users:,} users of {self.n_items:,} items"
 
 
 OFFICIAL_COUNTS = {
@@ -90,32 +83,24 @@ def load_movielens(path: str | Path, expect: tuple[int, int, int] | None = None)
     lines = read_rating_lines(source, form.layout)
     check_scale(lines.rating, _scale(lines, form), lines.where, "rating")
     movies = named(beside, form.movies)
-    catalogue = _rated_only(lines.item) if movies is None else read_movies(movies, form.movies)
-    if movies is None:
+    if movies is not None:
+        catalogue = read_movies(movies, form.movies)
+    else:
+        catalogue = Catalogue.of_ids(np.unique(lines.item))
         _logger.info("no %s beside %s: all items get the topic 'all'", form.movies, source)
     user_index, user_ids = indexed(lines.user)
     ratings = Ratings(
         user_ids,
         user_index,
-        _item_index(lines, catalogue),
+        item_index(lines.item, catalogue, lines.where, "item", "movies listed beside the ratings"),
         lines.rating,
         lines.timestamp,
         catalogue,
     )
     check_no_duplicates(lines.user, lines.item, lines.timestamp, lines.where, "user")
-    _check_counts(ratings, source, _expected(ratings, source, beside, expect))
-    _logger.info("%s: %s", source, ratings.summary())
+    check_counts(_counts_of(ratings), source, _expected(ratings, source, beside, expect))
+    _logger.info("%s: %s; %s", source, ratings.summary(), TERMS)
     return ratings
-
-
-def check_expect(expect: object) -> None:
-    """Raise ConfigError unless `expect` is None or three counts."""
-    numbers = list(expect) if isinstance(expect, list | tuple) else []
-    are_counts = len(numbers) == 3 and all(type(number) is int for number in numbers)
-    if expect is not None and not are_counts:
-        raise ConfigError(
-            f"expect must be three whole numbers (ratings, users, rated items), got {expect!r:.80}"
-        )
 
 
 def _find(path: Path) -> tuple[RawFile, list[RawFile], _Format]:
@@ -152,28 +137,6 @@ def _scale(lines: RatingLines, form: _Format) -> Scale:
     return _HALF_STARS if half else _WHOLE_STARS
 
 
-def _rated_only(item_ids: Ints) -> Catalogue:
-    distinct = np.unique(item_ids)
-    return Catalogue(
-        item_ids=distinct,
-        topics=np.zeros(len(distinct), np.int64),
-        features=np.zeros((len(distinct), 0), np.float32),
-        topic_names=("all",),
-    )
-
-
-def _item_index(lines: RatingLines, catalogue: Catalogue) -> Ints:
-    try:
-        return catalogue.index_of(lines.item)
-    except DataError:
-        unknown = ~np.isin(lines.item, catalogue.item_ids)
-        row = int(unknown.argmax())
-        raise DataError(
-            f"{lines.where(row, 'item')}: expected one of the {catalogue.n_items} movies listed "
-            f"beside the ratings, found {lines.item[row]} ({int(unknown.sum())} such rows)"
-        ) from None
-
-
 def _expected(
     ratings: Ratings, source: RawFile, beside: list[RawFile], expect: tuple[int, int, int] | None
 ) -> tuple[Counts, str] | None:
@@ -188,19 +151,13 @@ def _expected(
     found = _counts_of(ratings)
     folders = {source.path.parent.name.lower(), source.path.stem.lower()}
     for name, counts in OFFICIAL_COUNTS.items():
-        if _is_near(found, counts) or (name in folders and found.n_ratings > counts.n_ratings / 2):
+        if is_near(found, counts) or (name in folders and found.n_ratings > counts.n_ratings / 2):
             return counts, f"the official {name}"
     return None
 
 
 def _counts_of(ratings: Ratings) -> Counts:
     return Counts(len(ratings), ratings.n_users, ratings.n_rated_items)
-
-
-def _is_near(found: Counts, official: Counts) -> bool:
-    """Return whether all counts are within 1 % of the official ones, but for a user or two."""
-    pairs = zip(found, official, strict=True)
-    return all(abs(ours - theirs) <= max(0.01 * theirs, 2) for ours, theirs in pairs)
 
 
 def _counts_of_info(info: RawFile, ratings: Ratings) -> Counts:
@@ -214,13 +171,3 @@ def _counts_of_info(info: RawFile, ratings: Ratings) -> Counts:
     is_whole = found["items"] == ratings.n_items
     n_items = ratings.n_rated_items if is_whole else found["items"]
     return Counts(found["ratings"], found["users"], n_items)
-
-
-def _check_counts(ratings: Ratings, source: RawFile, expected: tuple[Counts, str] | None) -> None:
-    found = _counts_of(ratings)
-    if expected is not None and expected[0] != found:
-        counts, by = expected
-        raise DataError(
-            f"{source}: expected {counts} (says {by}), found {found}; the file is cut off or "
-            f"altered. If it is meant to be so, pass expect={tuple(found)}"
-        )

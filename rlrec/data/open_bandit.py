@@ -42,7 +42,7 @@ KNOWN_ROWS: dict[tuple[str, str], tuple[int, ...]] = {
 _COLUMNS = ("timestamp", "item_id", "position", "click")
 _PROPENSITY = ("propensity_score", "action_prob")
 _USER = re.compile(r"user_feature_\d+")
-_TERMS = (
+TERMS = (
     "published by ZOZO Research as CC BY 4.0: name the source (Saito, Aihara, Matsutani and "
     "Narita, 2021) wherever you show results or pass rows on"
 )
@@ -121,7 +121,7 @@ def load_open_bandit(
     needed = {*_COLUMNS, *_PROPENSITY, *features}
     # The affinities, most of the file, are left out.
     columns = tuple(name for name in _header(path) if name in needed)
-    table = Table(path, ",", ids=features, columns=columns)
+    table = Table(path, ids=features, columns=columns)
     rows = _rounds(table, path, catalogue)
     _check_counts(path, campaign, policy, len(rows.clicks), catalogue.n_items, expect)
     order = np.argsort(rows.seconds, kind="stable")
@@ -161,7 +161,7 @@ def load_open_bandit(
         rows.clicks.mean(),
         rows.propensities.min(),
         rows.propensities.max(),
-        _TERMS,
+        TERMS,
     )
     return OpenBandit(log, catalogue, positions, user_columns)
 
@@ -281,7 +281,7 @@ def _refuse(
 def _items(path: Path) -> Catalogue:
     """Return the catalogue: a number and hashed categories, of which the first are the topics."""
     names = [name for name in _header(path) if re.fullmatch(r"item_feature_\d+", name)]
-    table = Table(path, ",", ids=tuple(names[1:]))
+    table = Table(path, ids=tuple(names[1:]))
     written = table.numbers("item_id")
     item_ids = np.arange(len(written))
     if (written != item_ids).any():

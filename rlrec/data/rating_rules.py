@@ -8,10 +8,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints
+from rlrec.data.catalogue import Catalogue
 from rlrec.errors import DataError
 
 Where = Callable[[int, str], str]
 """Takes a row and a column and returns the place (file, line, column), for messages."""
+
+
+LAST_SECOND = 253_402_300_799
+"""Of the year 9999, in unix time; what is later is no time in seconds."""
 
 
 class Scale(NamedTuple):
@@ -56,6 +61,31 @@ def check_no_duplicates(
             f"{where(row, column)}: repeats the {', '.join(keys)} of {where(first, column)} "
             f"({int(repeated.sum())} such rows)"
         )
+
+
+def item_index(
+    item_ids: NDArray[Any], catalogue: Catalogue, where: Where, column: str, listed: str
+) -> Ints:
+    """Return the row of each id in the catalogue.
+
+    Args:
+        item_ids: Shape (n,).
+        catalogue: Of the items there are.
+        where: Of the ids.
+        column: Of the ids.
+        listed: What the catalogue's items are called, such as "movies listed beside the ratings".
+
+    Raises:
+        DataError: An id is not in the catalogue; names the first.
+    """
+    unknown = ~np.isin(item_ids, catalogue.item_ids)
+    if unknown.any():
+        row = int(unknown.argmax())
+        raise DataError(
+            f"{where(row, column)}: expected one of the {catalogue.n_items} {listed}, found "
+            f"{item_ids[row]} ({int(unknown.sum())} such rows)"
+        )
+    return catalogue.index_of(item_ids)
 
 
 def indexed(labels: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:

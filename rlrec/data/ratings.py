@@ -32,6 +32,8 @@ class Ratings:
     timestamps: Ints | None
     """Shape (n,). Unix seconds; None where unknown."""
     catalogue: Catalogue
+    is_ordered: bool = False
+    """Whether the rows of each user stand in the order of time though it is not known when."""
 
     def __post_init__(self) -> None:
         columns = [self.user_index, self.item_index, self.values]
@@ -93,6 +95,16 @@ class Ratings:
         times = np.zeros(len(self), np.int64) if self.timestamps is None else self.timestamps
         return np.lexsort((times, self.user_index))  # stable, so ties stay in file order
 
+    def places(self) -> Ints:
+        """Return how many earlier ratings of the same user there are to each, shape (n,)."""
+        order = self.by_user_and_time()
+        users = self.user_index[order]
+        starts = np.append(True, users[1:] != users[:-1])
+        rank = np.arange(len(users))
+        places = np.empty(len(users), np.int64)
+        places[order] = rank - np.maximum.accumulate(np.where(starts, rank, 0))
+        return places
+
     def to_log(self) -> InteractionLog:
         """Return the ratings as a log: slates of one item, one episode a user, reward = rating.
 
@@ -100,17 +112,15 @@ class Ratings:
         """
         order = self.by_user_and_time()
         users, values = self.user_index[order], self.values[order]
-        starts = np.append(True, users[1:] != users[:-1])
-        place = np.arange(len(users))
         columns = {
             "user_id": self.user_ids[users],
             "episode_id": users,
-            "step": place - np.maximum.accumulate(np.where(starts, place, 0)),
+            "step": self.places()[order],
             "slate": self.item_index[order, None],
             "response.rating": values[:, None],
             "reward": values,
             "terminated": np.zeros(len(users), bool),
-            "truncated": np.append(starts[1:], True),
+            "truncated": np.append(users[1:] != users[:-1], True),
         }
         if self.timestamps is not None:
             columns["timestamp"] = self.timestamps[order]

@@ -96,6 +96,19 @@ def files_at(path: Path) -> list[RawFile]:
     return [RawFile(path, name) for name in members if "__MACOSX" not in name]
 
 
+def decoded(source: RawFile) -> str:
+    """Return a file's text, in UTF-8, or in Latin-1 as older sets are.
+
+    Raises:
+        DataError: The file is missing, damaged or empty.
+    """
+    content = source.read()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
 def lines_of(text: str) -> list[str]:
     """Return the lines of a text; only line breaks part them, not all that Unicode knows."""
     lines = text.replace("\r\n", "\n").split("\n" if "\n" in text else "\r")

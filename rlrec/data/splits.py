@@ -31,12 +31,12 @@ def leave_one_out(ratings: Ratings, core: int = 5) -> Split:
     none is left; the order is by user, time, and place in the file.
 
     Args:
-        ratings: With timestamps.
+        ratings: With timestamps, or known to be in order.
         core: Events an item and a user must have, at least 3.
 
     Raises:
         ConfigError: `core` is below 3.
-        DataError: No timestamps, or nothing is left of the core.
+        DataError: Neither timestamps nor order, or nothing is left of the core.
     """
     events = _events(ratings, np.ones(len(ratings), bool), core, "ratings")
     from_end = _places_from_end(ratings.user_index[events])
@@ -56,7 +56,7 @@ def split_positive_by_time(
     `leave_one_out`.
 
     Args:
-        ratings: With timestamps.
+        ratings: With timestamps, or known to be in order.
         threshold: Least rating that counts as a positive event.
         core: Positive events an item and a user must have, at least 3.
         test_share: Of each user's events, in (0, 1).
@@ -64,7 +64,7 @@ def split_positive_by_time(
 
     Raises:
         ConfigError: A share or `core` is outside its range.
-        DataError: No timestamps, or nothing is left of the core.
+        DataError: Neither timestamps nor order, or nothing is left of the core.
     """
     if min(test_share, valid_share) <= 0 or test_share + valid_share >= 1:
         raise ConfigError(
@@ -127,9 +127,12 @@ def _by_time(ratings: Ratings, events: Ints, test: Bools, valid: Bools) -> Split
 
 
 def _times(ratings: Ratings) -> Ints:
-    if ratings.timestamps is None:
+    """Return what tells the order of each user's ratings: times, or their places in the file."""
+    if ratings.timestamps is not None:
+        return ratings.timestamps
+    if not ratings.is_ordered:
         raise DataError("a split by time needs timestamps; these ratings have none")
-    return ratings.timestamps
+    return ratings.places()
 
 
 def _core(ratings: Ratings, kept: Bools, core: int) -> Bools:

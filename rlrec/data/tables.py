@@ -3,7 +3,7 @@
 import logging
 import math
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +13,16 @@ from pyarrow import compute as pc
 
 from rlrec.arrays import Floats, Ints
 from rlrec.data.catalogue import Catalogue
-from rlrec.data.csv_tables import CsvTable, read_csv
-from rlrec.data.rating_rules import Scale, check_no_duplicates, check_scale, indexed
+from rlrec.data.csv_tables import CsvLayout, CsvTable, read_csv
+from rlrec.data.rating_rules import LAST_SECOND, Scale, check_no_duplicates, check_scale, indexed
 from rlrec.data.ratings import Ratings
 from rlrec.errors import ConfigError, DataError, UnknownNameError, nearest_hint
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _INTEGER_ID = r"^(0|-?[1-9][0-9]{0,17})$"
-_LAST_SECOND = 253_402_300_799  # of the year 9999
+_COMMAS = CsvLayout()
 
 _logger = logging.getLogger(__name__)
 
@@ -55,7 +58,7 @@ def load_table(
         ConfigError: An argument is of the wrong kind.
     """
     check_table_arguments(user, item, rating, timestamp, scale, delimiter)
-    table = Table(Path(path), delimiter, ids=(user, item))
+    table = Table(Path(path), CsvLayout(delimiter), ids=(user, item))
     user_index, user_ids = indexed(table.ids(user))
     item_index, item_ids = indexed(table.ids(item))
     values = np.ones(len(user_index)) if rating is None else table.numbers(rating)
@@ -63,12 +66,7 @@ def load_table(
         check_scale(values, Scale(*scale), table.where, rating)
     times = None if timestamp is None else table.seconds(timestamp)
     check_no_duplicates(user_index, item_index, times, table.where, user)
-    catalogue = Catalogue(
-        item_ids=item_ids,
-        topics=np.zeros(len(item_ids), np.int64),
-        features=np.zeros((len(item_ids), 0), np.float32),
-        topic_names=("all",),
-    )
+    catalogue = Catalogue.of_ids(item_ids)
     ratings = Ratings(user_ids, user_index, item_index, values, times, catalogue)
     _logger.info("%s: %s", path, ratings.summary())
     return ratings
@@ -112,10 +110,21 @@ def _check_limits(scale: object) -> None:
 
 
 class Table:
-    """A table whose rows can be named in messages."""
+    """A table whose rows can be named in messages.
+
+    Args:
+        path: The file; read as Parquet if it is called `.parquet`, else as CSV.
+        layout: How a CSV file is written.
+        ids: Columns of a CSV file to be kept as text until `ids` is asked for them.
+        columns: Of a CSV file, to be read; by default all there are.
+    """
 
     def __init__(
-        self, path: Path, delimiter: str, ids: tuple[str, ...], columns: tuple[str, ...] = ()
+        self,
+        path: Path,
+        layout: CsvLayout = _COMMAS,
+        ids: tuple[str, ...] = (),
+        columns: tuple[str, ...] = (),
     ) -> None:
         self._path = path
         self._csv: CsvTable | None = None
@@ -124,7 +133,7 @@ class Table:
         elif path.suffix.lower() == ".zip":
             raise DataError(f"{path}: expected a CSV (or .gz) or Parquet file; unpack the archive")
         else:
-            self._csv = read_csv(path, delimiter, texts=ids, columns=columns)
+            self._csv = read_csv(path, layout, texts=ids, columns=columns)
             self._table = self._csv.table
         if self._table.num_rows == 0:
             raise DataError(f"{path}: expected at least one row, found none")
@@ -133,6 +142,16 @@ class Table:
         """Return the place of a value: a line of a CSV file, a row counted from 0 of Parquet."""
         place = f"row {row}" if self._csv is None else f"line {self._csv.line(row)}"
         return f"{self._path}, {place}, column {column!r}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self._table.column_names)
+
+    def frame(self) -> "pd.DataFrame":
+        """Return the table as a data frame, empty fields as missing values."""
+        frame: pd.DataFrame = self._table.to_pandas()
+        return frame
 
     def ids(self, name: str) -> NDArray[Any]:
         """Return a column of ids: int64, or strings."""
@@ -147,6 +166,11 @@ class Table:
             self._check_one_kind(name, column)
             return self._numpy(column)
         raise DataError(f"{self.where(0, name)}: expected integers or strings, found {column.type}")
+
+    def texts(self, name: str) -> list[str]:
+        """Return a column of text as written, empty where it is."""
+        texts: list[str] = self._table.column(name).fill_null("").to_pylist()
+        return texts
 
     def numbers(self, name: str) -> Floats:
         """Return a column of finite numbers."""
@@ -175,7 +199,7 @@ class Table:
             seconds = self.numbers(name)
         for wrong, wanted in (
             (seconds % 1 != 0, "whole seconds"),
-            (abs(seconds) > _LAST_SECOND, "unix seconds of a year up to 9999"),
+            (abs(seconds) > LAST_SECOND, "unix seconds of a year up to 9999"),
         ):
             if wrong.any():
                 row = int(wrong.argmax())

@@ -103,6 +103,38 @@ def envs() -> None:
 
 
 @app.command()
+def data(
+    name: Annotated[
+        str | None, typer.Argument(help="Data set or format; without one, all are listed.")
+    ] = None,
+    path: Annotated[
+        Path | None, typer.Argument(help="Its files; without them, it is described.")
+    ] = None,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Option("--arg", metavar="NAME=VALUE", help="Argument of the loader; repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write it as an interaction log.")
+    ] = None,
+) -> None:
+    """List the data sets that can be loaded, or say what one holds and under which terms."""
+    with one_line_errors("No log was written."):
+        from rlrec.errors import ConfigError
+        from rlrec.workflow.data_sets import describe_data_set, list_data_sets, load_data_set
+
+        if path is None and (out is not None or arguments):
+            raise ConfigError("--out and --arg need a data set and its path")
+        if name is None:
+            lines = list_data_sets()
+        elif path is None:
+            lines = describe_data_set(name)
+        else:
+            lines = load_data_set(name, path, _parse_arguments(arguments), out)
+        print("\n".join(lines))
+
+
+@app.command()
 def log(
     env: Annotated[str, typer.Option(help="Environment, such as rlrec/InterestEvolution-v0.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="New folder for the log.")],

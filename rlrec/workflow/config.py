@@ -76,9 +76,9 @@ class DataConfig(_Section):
     """Real ratings, for users that are fitted instead of invented."""
 
     path: str
-    """File or folder in a format that `rlrec.data.load_ratings` tells from the files."""
+    """File or folder, as `rlrec.data.load_ratings` takes it."""
     columns: Settings = {}
-    """Its other arguments, such as the names of columns of a table."""
+    """Its other arguments, such as `format`, or the names of columns of a table."""
     rankings: Annotated[tuple[RankingConfig, ...] | None, Field(strict=False)] = None
     """How well baselines rank held-out ratings; one table each. By default one for each split,
     or none where the ratings have no timestamps."""

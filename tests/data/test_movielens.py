@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rlrec.data import load_movielens, movielens
-from rlrec.data.movielens import Counts
+from rlrec.data.known_counts import Counts
 from rlrec.errors import DataError
 
 U_DATA = [

@@ -41,6 +41,11 @@ def test_without_times_the_later_row_of_a_cell_counts(ratings: Ratings) -> None:
     assert replace(ratings, timestamps=None).matrix()[0, 4] == 4.0
 
 
+def test_places_count_what_the_user_rated_before(ratings: Ratings) -> None:
+    assert ratings.places().tolist() == [0, 2, 0, 0, 1]
+    assert replace(ratings, timestamps=None).places().tolist() == [0, 0, 1, 0, 2]
+
+
 def test_a_subset_keeps_users_and_items(ratings: Ratings) -> None:
     part = ratings.subset(np.array([3, 1]))
     assert (len(part), part.n_users, part.n_items, part.n_rated_items) == (2, 3, 6, 2)

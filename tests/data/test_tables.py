@@ -269,6 +269,13 @@ def test_ids_written_by_pandas_are_read(tmp_path: Path, dtype: Literal["str", "c
         load_table(path, user="u", item="i")
 
 
+def test_a_header_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_bytes("u,i,caf\xe9\n1,2,3\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"line 1: expected text in UTF-8, found the byte 0xe9"):
+        load_table(path, user="u", item="i")
+
+
 def test_load_ratings_takes_named_columns_as_a_table(tmp_path: Path) -> None:
     assert_expected(load_ratings(write_csv(tmp_path), **NAMES))
 

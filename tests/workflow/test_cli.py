@@ -1,3 +1,4 @@
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -28,9 +29,15 @@ def heavy_imports(*words: str) -> str:
     return done.stdout.rsplit("HEAVY ", 1)[1].strip()
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["run", "--help"], ["data", "--help"], ["--version"]]
+)
 def test_help_and_version_import_nothing_heavy(words: list[str]) -> None:
     assert heavy_imports(*words) == "[]"
+
+
+def test_listing_data_sets_imports_nothing_that_learns() -> None:
+    assert not {"torch", "stable_baselines3"} & set(ast.literal_eval(heavy_imports("data")))
 
 
 def test_heavy_imports_are_seen_where_there_are_some() -> None:
