@@ -11,7 +11,7 @@ from rlrec.arrays import Floats
 from rlrec.baselines.interactions import Rated, RatingTriples, check_shape, rating_triples
 from rlrec.baselines.model_folder import SavedModel, read_model, write_model
 from rlrec.baselines.settings import check_above_zero, check_count, check_seed
-from rlrec.errors import ConfigError, ModelFileError
+from rlrec.errors import ConfigError, DataError, ModelFileError
 
 
 class UserTraits(NamedTuple):
@@ -29,6 +29,8 @@ class BiasedSVD:
     Minimises over the ratings: squared error + regularisation (b_u^2 + b_i^2 + |p_u|^2 + |q_i|^2),
     so a user's penalty grows with the number of ratings. Solved by coordinate descent, one factor
     of all users and items at a time: each step is exact, and costs one pass over the ratings.
+    Ratings may have weights: with the inverse of the probability that each was observed, the loss
+    is what it would be had all pairs been (Schnabel et al., 2016).
     A user or item without ratings keeps bias and factors of 0, so that its prediction is the mean
     plus what is known of the other side.
 
@@ -43,7 +45,8 @@ class BiasedSVD:
     Reference:
         Koren, Bell and Volinsky, 2009, "Matrix Factorization Techniques for Recommender Systems";
         Yu, Hsieh, Si and Dhillon, 2012, "Scalable Coordinate Descent Approaches to Parallel
-        Matrix Factorization for Recommender Systems" (the solver).
+        Matrix Factorization for Recommender Systems" (the solver); Schnabel, Swaminathan, Singh,
+        Chandak and Joachims, 2016, "Recommendations as Treatments" (weights).
     """
 
     name = "biased_svd"
@@ -80,22 +83,27 @@ class BiasedSVD:
         self.iterations = iterations
         self.seed = seed
 
-    def fit(self, ratings: Rated) -> Self:
+    def fit(self, ratings: Rated, weights: Floats | None = None) -> Self:
         """Learn from ratings.
 
         Args:
             ratings: `Ratings`, or a sparse matrix (n_users, N) whose stored entries are ratings.
+            weights: Shape (n,). How much each rating counts, above 0, in the order in which the
+                matrix (of `Ratings`: their `matrix()`) stores them; only ratios matter. None for
+                all alike.
 
         Returns:
             Itself.
 
         Raises:
-            DataError: A rating is not finite, or there are none.
+            DataError: A rating or a weight is not finite, a weight is not above 0, there is not one
+                for each rating, or there are no ratings.
         """
         triples = rating_triples(ratings)
-        self.mean = float(triples.values.mean())
+        weights = _checked_weights(weights, len(triples.values))
+        self.mean = float(np.average(triples.values, weights=weights))
         self.rating_range = (float(triples.values.min()), float(triples.values.max()))
-        descent = _CoordinateDescent(triples, self)
+        descent = _CoordinateDescent(triples, weights, self)
         for _ in range(self.iterations):
             descent.sweep()
         self.user_bias, self.item_bias = descent.user_bias, descent.item_bias
@@ -178,15 +186,30 @@ class BiasedSVD:
             raise ConfigError("BiasedSVD is not fitted: call fit or load first")
 
 
+def _checked_weights(weights: Floats | None, n_ratings: int) -> Floats:
+    """Return weights (n,) whose mean is 1."""
+    if weights is None:
+        return np.ones(n_ratings)
+    weights = np.asarray(weights, np.float64)
+    if weights.shape != (n_ratings,):
+        raise DataError(
+            f"weights must have shape ({n_ratings},), one for each rating, got {weights.shape}"
+        )
+    if not (np.isfinite(weights) & (weights > 0)).all():
+        raise DataError("weights must be finite and above 0: leave out ratings that do not count")
+    return weights / weights.mean()
+
+
 class _CoordinateDescent:
     """Parameters on their way, with the residual of every rating kept up to date."""
 
-    def __init__(self, triples: RatingTriples, model: BiasedSVD) -> None:
+    def __init__(self, triples: RatingTriples, weights: Floats, model: BiasedSVD) -> None:
         order = np.argsort(triples.user_index, kind="stable")  # neighbours in memory
         self.users, self.items = triples.user_index[order], triples.item_index[order]
+        self.weights = weights[order]
         self.n_users, self.n_items = triples.n_users, triples.n_items
-        user_counts = np.bincount(self.users, minlength=self.n_users)
-        item_counts = np.bincount(self.items, minlength=self.n_items)
+        user_counts = np.bincount(self.users, self.weights, self.n_users)
+        item_counts = np.bincount(self.items, self.weights, self.n_items)
         # Those without ratings get a penalty of 1: any value above 0 leaves them at 0.
         self.user_penalty = np.where(user_counts > 0, model.regularisation * user_counts, 1.0)
         self.item_penalty = np.where(item_counts > 0, model.regularisation * item_counts, 1.0)
@@ -210,13 +233,13 @@ class _CoordinateDescent:
 
     def _fit_item_bias(self) -> None:
         self.residual += self.item_bias[self.items]
-        total = np.bincount(self.items, self.residual, self.n_items)
+        total = np.bincount(self.items, self.weights * self.residual, self.n_items)
         self.item_bias = total / (self.item_counts + self.item_penalty)
         self.residual -= self.item_bias[self.items]
 
     def _fit_user_bias(self) -> None:
         self.residual += self.user_bias[self.users]
-        total = np.bincount(self.users, self.residual, self.n_users)
+        total = np.bincount(self.users, self.weights * self.residual, self.n_users)
         self.user_bias = total / (self.user_counts + self.user_penalty)
         self.residual -= self.user_bias[self.users]
 
@@ -224,11 +247,13 @@ class _CoordinateDescent:
         user_side = self.user_factors[factor][self.users]
         item_side = self.item_factors[factor][self.items]
         self.residual += user_side * item_side
+        weighted = self.weights * item_side
         self.user_factors[factor] = np.bincount(
-            self.users, self.residual * item_side, self.n_users
-        ) / (self.user_penalty + np.bincount(self.users, item_side**2, self.n_users))
+            self.users, self.residual * weighted, self.n_users
+        ) / (self.user_penalty + np.bincount(self.users, weighted * item_side, self.n_users))
         user_side = self.user_factors[factor][self.users]
+        weighted = self.weights * user_side
         self.item_factors[factor] = np.bincount(
-            self.items, self.residual * user_side, self.n_items
-        ) / (self.item_penalty + np.bincount(self.items, user_side**2, self.n_items))
+            self.items, self.residual * weighted, self.n_items
+        ) / (self.item_penalty + np.bincount(self.items, weighted * user_side, self.n_items))
         self.residual -= user_side * self.item_factors[factor][self.items]
