@@ -1,5 +1,6 @@
 """Drift, satiation, position effects and the level of taking nothing, estimated from slates."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 from scipy.stats import norm
 from torch import Tensor
 
@@ -99,7 +101,8 @@ def fit_dynamics(
 def _best(objective: "_Objective", start: Floats, tolerance: float) -> Floats:
     """Return where the objective is least; `tolerance` is of it, a look."""
     options = {"maxiter": 200, "ftol": tolerance, "gtol": 1e-6}
-    found: Floats = minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
+    search: Any = minimize  # its types ask for a function, not for an object that is called
+    found: Floats = search(objective, start, jac=True, method="L-BFGS-B", options=options).x
     return found
 
 
@@ -143,7 +146,7 @@ class _Objective:
             above, below = (self(point + sign * step)[1][:n] for sign in (1, -1))
             information[number] = (above - below) / (2 * _STEP)
         symmetric = 0.5 * (information + information.T) * self.n_looks
-        covariance: Floats = np.linalg.pinv(symmetric)
+        covariance: Floats = np.linalg.pinv(symmetric).astype(np.float64)
         return covariance
 
 
@@ -187,12 +190,12 @@ def _estimates(point: Floats, covariance: Floats, n_looks: int) -> dict[str, Est
         for name, number in places.items()
     }
     persistence, drift = places["persistence"], places["drift_sd"]
-    kept = 1.0 / (1.0 + np.exp(-point[persistence]))
+    kept = float(expit(point[persistence]))
     # log of drift_sd * sqrt(1 - persistence^2), and its slope along the logit of persistence
-    slope = np.zeros(len(NAMES))
+    slope: Floats = np.zeros(len(NAMES))
     slope[drift], slope[persistence] = 1.0, -(kept**2) / (1.0 + kept)
-    value = float(point[drift] + 0.5 * np.log(1.0 - kept**2))
-    error = float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
+    value = float(point[drift]) + 0.5 * math.log(1.0 - kept**2)
+    error = math.sqrt(max(float(slope @ covariance @ slope), 0.0))
     found["drift_step_sd"] = _estimate("drift_sd", _Scale(value, error), n_looks)
     return found
 
@@ -201,7 +204,7 @@ def _estimate(name: str, scale: _Scale, n: int) -> Estimate:
     reach = float(norm.ppf(0.975)) * scale.error
     ends = np.array([scale.value, scale.value - reach, scale.value + reach])
     if name in _SHARES:
-        ends = 1.0 / (1.0 + np.exp(-ends))
+        ends = expit(ends)
     elif name in _POSITIVE:
         ends = np.exp(ends)
     value, low, high = (float(end) for end in ends)

@@ -22,8 +22,8 @@ class Dynamics(NamedTuple):
     with the taste b_j ~ Normal(0, taste_sd^2) of the person, a deviation d_jt around 0 of standard
     deviation `drift_sd` that keeps the share `persistence` from step to step and is drawn anew at
     each visit, and satiation z_jt, which begins a visit at 0: after each step
-    z <- memory * (z + items of the topic taken). An item looked at is taken with the logistic of its
-    score; slot k of a slate is looked at with probability decay ** k.
+    z <- memory * (z + items of the topic taken). An item looked at is taken with the logistic of
+    its score; slot k of a slate is looked at with probability decay ** k.
     """
 
     offset: Tensor

@@ -187,13 +187,14 @@ def _drawn_visits(log: InteractionLog, most: int | None, seed: int) -> NDArray[n
 def _sequences(rows: _Rows, catalogue: Catalogue, scanning: Scanning) -> TopicSequences:
     looked = ~repeated_slots(rows.slate)  # nobody can respond to an item a second time
     if scanning == "cascade":
-        above = np.cumsum(rows.taken, axis=1) - rows.taken
+        above: Ints = np.cumsum(rows.taken, axis=1) - rows.taken
         looked &= above == 0
-    step, slot = np.nonzero(looked)
-    item, taken = rows.slate[looked], rows.taken[looked]
-    pair = rows.person[step] * catalogue.n_topics + catalogue.topics[item]
-    order = np.lexsort((slot, step, pair))  # steps are in order of visit and time already
-    step, slot, item, taken, pair = (part[order] for part in (step, slot, item, taken, pair))
+    steps, slots = np.nonzero(looked)
+    items = rows.slate[looked]
+    pairs = rows.person[steps] * catalogue.n_topics + catalogue.topics[items]
+    order = np.lexsort((slots, steps, pairs))  # steps are in order of visit and time already
+    step, slot, item, pair = (part[order] for part in (steps, slots, items, pairs))
+    taken = rows.taken[looked][order]
     is_new = np.append(True, pair[1:] != pair[:-1])
     is_new_step = is_new | np.append(True, step[1:] != step[:-1])
     visit = rows.visit[step]

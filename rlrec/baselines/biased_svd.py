@@ -197,7 +197,8 @@ def _checked_weights(weights: Floats | None, n_ratings: int) -> Floats:
         )
     if not (np.isfinite(weights) & (weights > 0)).all():
         raise DataError("weights must be finite and above 0: leave out ratings that do not count")
-    return weights / weights.mean()
+    relative: Floats = weights / weights.mean()
+    return relative
 
 
 class _CoordinateDescent:

@@ -54,7 +54,7 @@ def fitted(simulator: Any, scanning: Any, seed: int = 0) -> FittedDynamics:
 @pytest.mark.slow
 @pytest.mark.parametrize("scanning", ["position_based", "cascade"])
 def test_known_dynamics_are_recovered(scanning: str) -> None:
-    choice = {"name": scanning, "attraction": attraction()}
+    choice: dict[str, Any] = {"name": scanning, "attraction": attraction()}
     truth = dict(TRUTH)
     if scanning == "position_based":
         choice["decay"] = TRUTH["decay"]

@@ -8,6 +8,7 @@ from rlrec.envs.fitting.taste_filter import Dynamics, Filtered, filtered
 from rlrec.envs.fitting.topic_sequences import NEW_VISIT, Looks
 
 N_DRAWS = 400_000
+COLUMNS = Looks._fields[:5]
 
 
 def dynamics(**changed: float) -> Dynamics:
@@ -44,6 +45,11 @@ def one_sequence() -> Looks:
         n_active=[1] * n,
         rows=np.zeros(1, np.int64),
     )
+
+
+def first(looks: Looks, length: int, copies: int = 1) -> dict[str, np.ndarray]:
+    """Return the first looks of a sequence, side by side so many times."""
+    return {name: np.repeat(getattr(looks, name)[:length], copies, axis=1) for name in COLUMNS}
 
 
 def by_chance(looks: Looks, told: Dynamics, seed: int = 0) -> tuple[float, float, float]:
@@ -95,17 +101,11 @@ def test_sequences_side_by_side_are_those_one_by_one() -> None:
     whole = one_sequence()
     lengths = [12, 7, 3]
 
-    def side_by_side(column: np.ndarray) -> np.ndarray:
-        return np.repeat(column, 3, axis=1)
-
-    several = Looks(
-        *(side_by_side(column) for column in whole[:5]),
-        n_active=[sum(length > at for length in lengths) for at in range(12)],
-        rows=np.arange(3),
-    )
+    n_active = [sum(length > at for length in lengths) for at in range(12)]
+    several = Looks(**first(whole, 12, 3), n_active=n_active, rows=np.arange(3))
     together = filtered(several, dynamics())
     for row, length in enumerate(lengths):
-        alone = Looks(*(column[:length] for column in whole[:5]), [1] * length, np.zeros(1, int))
+        alone = Looks(**first(whole, length), n_active=[1] * length, rows=np.zeros(1, np.int64))
         for name in Filtered._fields:
             one = getattr(filtered(alone, dynamics()), name)[0]
             assert getattr(together, name)[row] == pytest.approx(float(one), abs=1e-12)
@@ -114,17 +114,14 @@ def test_sequences_side_by_side_are_those_one_by_one() -> None:
 def test_the_gradient_is_that_of_difference_quotients() -> None:
     looks, told = one_sequence(), dynamics()
     point = torch.stack(told[:-1]).requires_grad_()
-    likely = filtered(looks, Dynamics(*point, appeals=told.appeals)).log_likelihoods.sum()
-    (gradient,) = torch.autograd.grad(likely, point)
+
+    def likely(at: torch.Tensor) -> torch.Tensor:
+        parts = dict(zip(Dynamics._fields[:-1], at, strict=True))
+        return filtered(looks, Dynamics(**parts, appeals=told.appeals)).log_likelihoods.sum()
+
+    (gradient,) = torch.autograd.grad(likely(point), point)
     for number in range(len(point)):
         step = torch.zeros(len(point), dtype=torch.float64)
         step[number] = 1e-5
-        ends = [
-            float(
-                filtered(
-                    looks, Dynamics(*(point.detach() + sign * step), appeals=told.appeals)
-                ).log_likelihoods.sum()
-            )
-            for sign in (1, -1)
-        ]
-        assert float(gradient[number]) == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-6)
+        above, below = (float(likely(point.detach() + sign * step)) for sign in (1, -1))
+        assert float(gradient[number]) == pytest.approx((above - below) / 2e-5, abs=1e-6)
