@@ -98,7 +98,7 @@ def _counted(log: InteractionLog, channel: str) -> tuple[_Cells, int]:
     names = ["step", "terminated", f"response.{channel}"]
     for block in log.blocks(names=names):
         steps, ended = block["step"], block["terminated"]
-        idle: Bools = ~(block[f"response.{channel}"] > 0).any(axis=1)
+        idle = np.all(block[f"response.{channel}"] <= 0, axis=1)
         n_idle = _since_start(idle, steps == 0, idle_before)
         idle_before = int(n_idle[-1]) if len(n_idle) else idle_before
         n_visits += int((steps == 0).sum())
@@ -163,5 +163,4 @@ def _survival(cells: _Cells) -> Floats:
     longest = int(cells.n_steps.max())
     at_risk = np.bincount(cells.n_steps, cells.n, longest + 1)[1:]
     ended = np.bincount(cells.n_steps, cells.n_ends, longest + 1)[1:]
-    lasts: Floats = 1.0 - ended / np.maximum(at_risk, 1)
-    return np.cumprod(lasts)
+    return np.cumprod(1.0 - ended / np.maximum(at_risk, 1)).astype(np.float64)
