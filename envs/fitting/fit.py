@@ -21,8 +21,9 @@ from rlrec.envs.fitting.calibration import (
     choice_sets,
     nothing_score,
 )
-from rlrec.envs.fitting.model import POPULATIONS, FitFigures, FitSettings, FittedUsersModel
+from rlrec.envs.fitting.model import FitFigures, FitSettings, FittedUsersModel
 from rlrec.envs.fitting.pair_values import PairValues, standardised
+from rlrec.envs.fitting.populations import drawn_populations
 from rlrec.errors import DataError
 from rlrec.slates import uniform_slates
 
@@ -153,7 +154,7 @@ class _Counter:
 
 def _fit(known: _Known, settings: FitSettings, counter: _Counter) -> FittedUsersModel:
     rng = np.random.default_rng(settings.seed)
-    populations = _populations(known.matrix.shape[0], settings.shares, rng)
+    populations = drawn_populations(known.matrix.shape[0], settings.shares, rng)
     judgement = _judge(known, settings, rng, counter)
     models = _models(known.matrix, settings, counter)
     draft = FittedUsersModel(
@@ -228,21 +229,6 @@ def _with_open_ratings(known: _Known, persons: Ints) -> Catalogue:
     spread = np.maximum(columns.std(axis=0), 1e-12)  # all alike: the column is 0
     scaled = ((columns - columns.mean(axis=0)) / spread).astype(np.float32)
     return replace(known.catalogue, features=np.hstack([known.catalogue.features, scaled]))
-
-
-def _populations(
-    n_persons: int, shares: tuple[float, ...], rng: np.random.Generator
-) -> dict[str, Ints]:
-    """Return rows of persons by population, ascending."""
-    ends = np.rint(np.cumsum(shares) * n_persons).astype(np.int64)
-    parts = np.split(rng.permutation(n_persons), ends[:-1])
-    for name, share, part in zip(POPULATIONS, shares, parts, strict=True):
-        if share > 0 and not len(part):
-            raise DataError(
-                f"a share of {share:g} of {n_persons} persons leaves nobody in the population "
-                f"{name!r}: fitting users needs more persons"
-            )
-    return {name: np.sort(part) for name, part in zip(POPULATIONS, parts, strict=True)}
 
 
 def _judge(

@@ -18,15 +18,15 @@ from rlrec.baselines.model_folder import SavedModel, read_model, write_model
 from rlrec.baselines.settings import (
     check_above_zero,
     check_count,
-    check_not_negative,
     check_seed,
 )
 from rlrec.data.catalogue import Catalogue
+from rlrec.envs.fitting.model_labels import label_arrays, labelled
 from rlrec.envs.fitting.pair_values import PairFactors, PairValues, standardised
+from rlrec.envs.fitting.populations import POPULATIONS, check_shares
 from rlrec.envs.simulator import Assumption
 from rlrec.errors import ConfigError, DataError, ModelFileError
 
-POPULATIONS = ("train", "validation", "test")
 QUALITY_BOUND = 3.0
 """Qualities lie between minus and plus this: the range of topic means in interest evolution."""
 
@@ -72,19 +72,8 @@ class FitSettings:
         check_above_zero("click_rate", self.click_rate)
         if not self.click_rate < 1:
             raise ConfigError(f"click_rate must lie between 0 and 1, got {self.click_rate!r}")
-        self._check_shares()
+        check_shares(self.shares)
         check_seed(self.seed)
-
-    def _check_shares(self) -> None:
-        shares = self.shares
-        is_complete = isinstance(shares, tuple) and len(shares) == len(POPULATIONS)
-        for share in shares if is_complete else ():
-            check_not_negative("each share", share)
-        if not is_complete or abs(sum(shares) - 1) > 1e-9:
-            raise ConfigError(
-                f"shares must be {len(POPULATIONS)} numbers of 0 or more that sum to 1, for the "
-                f"populations {', '.join(POPULATIONS)}, got {shares!r}"
-            )
 
 
 class FitFigures(NamedTuple):
@@ -230,7 +219,7 @@ class FittedUsersModel:
                 _NAME,
                 asdict(self.settings),
                 {"version": _VERSION, **self._plain_values()},
-                {**self._arrays(), **_labels(self)},
+                {**self._arrays(), **label_arrays(self.catalogue, self.person_ids)},
             ),
             _KIND,
         )
@@ -285,30 +274,10 @@ _LEARNED = (
 )
 
 
-def _labels(model: FittedUsersModel) -> dict[str, NDArray[Any]]:
-    """Return ids, titles and names of topics as bytes of JSON: they may be numbers or texts."""
-    catalogue = model.catalogue
-    labels = {
-        "person_ids": model.person_ids.tolist(),
-        "item_ids": catalogue.item_ids.tolist(),
-        "titles": list(catalogue.titles),
-        "topic_names": list(catalogue.topic_names),
-    }
-    text = json.dumps(labels, ensure_ascii=False)
-    return {"labels": np.frombuffer(text.encode(), np.uint8)}
-
-
 def _parts(saved: SavedModel) -> dict[str, Any]:
     """Return the arguments of `FittedUsersModel` from what was saved."""
     arrays: Mapping[str, Any] = saved.arrays
-    labels = json.loads(arrays["labels"].tobytes())
-    catalogue = Catalogue(
-        item_ids=np.array(labels["item_ids"]),
-        topics=arrays["topics"],
-        features=arrays["features"],
-        topic_names=tuple(labels["topic_names"]),
-        titles=tuple(labels["titles"]),
-    )
+    catalogue, person_ids = labelled(arrays)
     state = {key: value for key, value in saved.state.items() if key != "version"}
     low, high = state.pop("rating_range")
     settings = {**saved.settings, "shares": tuple(saved.settings["shares"])}
@@ -319,7 +288,7 @@ def _parts(saved: SavedModel) -> dict[str, Any]:
         "figures": FitFigures(**state["figures"]),
         "settings": FitSettings(**settings),
         "catalogue": catalogue,
-        "person_ids": np.array(labels["person_ids"]),
+        "person_ids": person_ids,
         "populations": {name: arrays[f"population {name}"] for name in POPULATIONS},
     }
 

@@ -15,7 +15,8 @@ from rlrec.envs.blocks.taste import InterestDrift
 from rlrec.envs.fitting.blocks import FittedTaste, RatedQuality
 from rlrec.envs.fitting.fit import fit_users
 from rlrec.envs.fitting.made_up_ratings import made_up_ratings
-from rlrec.envs.fitting.model import POPULATIONS, FittedUsersModel
+from rlrec.envs.fitting.model import FittedUsersModel
+from rlrec.envs.fitting.populations import POPULATIONS
 from rlrec.envs.items import CatalogueItems
 from rlrec.envs.planning.time_price import PlanningReference
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator

@@ -7,7 +7,7 @@ import pytest
 
 from rlrec.data import Catalogue, InteractionLog
 from rlrec.envs import make_simulator
-from rlrec.envs.fitting.dynamics import FittedDynamics, fit_dynamics
+from rlrec.envs.fitting.dynamics import PRIOR, FittedDynamics, fit_dynamics
 from rlrec.policy import RandomPolicy
 
 TRUTH = {
@@ -70,3 +70,27 @@ def test_known_dynamics_are_recovered(scanning: str) -> None:
         assert low < value < high, f"{name}: {estimate}"
         assert estimate.high - estimate.low < 1.2 * value, f"{name} is hardly told: {estimate}"
     assert found.n_visits == N_VISITS and np.abs(found.appeals).mean() < 0.2
+
+
+def test_what_a_log_does_not_tell_is_assumed() -> None:
+    """Slates of one item, visits of one step: no positions, no drift, no satiation to be seen."""
+    simulator = make_simulator(
+        "rlrec/ComposedUsers-v0",
+        100,
+        n_items=20,
+        n_topics=4,
+        slate_size=1,
+        choice={"name": "position_based", "attraction": attraction()},
+        leaving={"name": "fixed_length", "n_steps": 1},
+    )
+    log = InteractionLog.record(RandomPolicy(20, 1), simulator, 3_000, seed=0)
+    catalogue: Any = simulator.catalogue
+    found = fit_dynamics(log, catalogue)
+    assert "offset" in found.estimates
+    told = {"decay", "persistence", "drift_sd", "strength", "memory", "drift_step_sd"}
+    assert not told & set(found.estimates)
+    assert {name: found.values[name] for name in told - {"drift_step_sd"}} == {
+        name: PRIOR[name] for name in told - {"drift_step_sd"}
+    }
+    assert found.drift_step_sd == 0.0
+    assert np.isfinite(found.tastes).all() and np.isfinite(found.taste_variances).all()

@@ -1,0 +1,146 @@
+"""From a log of slates to users that can be simulated."""
+
+import logging
+from typing import NamedTuple
+
+import numpy as np
+
+from rlrec.arrays import Floats
+from rlrec.data.catalogue import Catalogue
+from rlrec.data.log import InteractionLog
+from rlrec.envs.fitting.dynamics import FittedDynamics, fit_dynamics
+from rlrec.envs.fitting.populations import check_shares, drawn_populations
+from rlrec.envs.fitting.return_gaps import fit_return_gaps
+from rlrec.envs.fitting.slate_users import ASSUMED, SlateUsersModel
+from rlrec.envs.fitting.topic_sequences import Scanning
+from rlrec.envs.fitting.visit_ends import fit_visit_ends
+from rlrec.errors import CatalogueMismatchError, DataError
+from rlrec.evaluation import Estimate
+
+_PRIOR_TAKEN = 5.0  # items taken of average reward, added to those of each item
+_logger = logging.getLogger(__name__)
+
+
+def fit_slate_users(
+    log: InteractionLog,
+    catalogue: Catalogue,
+    *,
+    scanning: Scanning | None = None,
+    channel: str | None = None,
+    most_visits: int | None = 20_000,
+    shares: tuple[float, float, float] = (0.6, 0.2, 0.2),
+    seed: int = 0,
+) -> SlateUsersModel:
+    """Return users learned from a log of slates, for `rlrec/FittedUsers-v0`.
+
+    Choices, positions, drift and satiation by `fit_dynamics`, the ends of visits by
+    `fit_visit_ends`, the gaps between them by `fit_return_gaps`. What the log does not tell is
+    assumed, and the card of the model says so.
+
+    Args:
+        log: Slates with responses.
+        catalogue: Its items, with topics.
+        scanning: `cascade` (at most one item of a slate is taken) or `position_based`; by default
+            the former where no slate has two items taken.
+        channel: Above 0 where an item was taken; by default the first.
+        most_visits: Of more, as many drawn at random for `fit_dynamics`.
+        shares: Of the persons, for the populations train, validation and test.
+        seed: Of what is drawn.
+
+    Raises:
+        CatalogueMismatchError: The log is of other items.
+        ConfigError: The shares do not sum to 1.
+        DataError: Nothing was ever taken, or everything, or a population has nobody.
+    """
+    if log.metadata.catalogue_fingerprint not in ("", catalogue.fingerprint):
+        raise CatalogueMismatchError(f"{log.name} is of another catalogue than the one given")
+    check_shares(shares)
+    totals = _totals(log, catalogue, channel or log.metadata.response_channels[0])
+    if scanning is None:
+        scanning = "position_based" if totals.most_taken > 1 else "cascade"
+    dynamics = fit_dynamics(
+        log, catalogue, scanning, channel=channel, most_visits=most_visits, seed=seed
+    )
+    visits, silent = _visits(log, channel)
+    rng = np.random.default_rng(seed)
+    model = SlateUsersModel(
+        catalogue=catalogue,
+        scanning=scanning,
+        values={
+            **ASSUMED,
+            **dynamics.values,
+            **{name: found.value for name, found in visits.items()},
+        },
+        estimates={**dynamics.estimates, **visits},
+        appeals=dynamics.appeals,
+        yields=totals.yields,
+        tastes=dynamics.tastes,
+        taste_variances=dynamics.taste_variances,
+        person_ids=dynamics.person_ids,
+        populations=drawn_populations(len(dynamics.person_ids), shares, rng),
+        slate_size=log.metadata.slate_size,
+        figures=_figures(dynamics, totals),
+        silent=silent,
+    )
+    _logger.info("fitted users: %s", "; ".join(f"{a.name}: {a.value}" for a in model.card()))
+    return model
+
+
+class _Totals(NamedTuple):
+    """Sums over a log."""
+
+    n_rows: int
+    most_taken: int
+    """Of one slate."""
+    yields: Floats
+    """Shape (N,). Mean reward of an item taken."""
+
+
+def _totals(log: InteractionLog, catalogue: Catalogue, channel: str) -> _Totals:
+    n_rows, most = 0, 0
+    taken_of, reward_of = np.zeros(catalogue.n_items), np.zeros(catalogue.n_items)
+    names = ["slate", "reward", f"response.{channel}"]
+    names += ["candidates"] if log.has("candidates") else []
+    for block in log.blocks(names=names):
+        taken = block[f"response.{channel}"] > 0
+        n_taken = taken.sum(axis=1)
+        slates = block["slate"]
+        if "candidates" in block:
+            slates = np.take_along_axis(block["candidates"], slates, axis=1)
+        # The reward of a slate is shared by the items taken of it.
+        each = np.divide(block["reward"], n_taken, out=np.zeros(len(taken)), where=n_taken > 0)
+        rows, slots = np.nonzero(taken)
+        items = slates[rows, slots]
+        taken_of += np.bincount(items, minlength=catalogue.n_items)
+        reward_of += np.bincount(items, each[rows], catalogue.n_items)
+        n_rows, most = n_rows + len(taken), max(most, int(n_taken.max(initial=0)))
+    mean = reward_of.sum() / max(taken_of.sum(), 1.0)
+    yields = (reward_of + _PRIOR_TAKEN * mean) / (taken_of + _PRIOR_TAKEN)
+    return _Totals(n_rows, most, yields)
+
+
+def _visits(log: InteractionLog, channel: str | None) -> tuple[dict[str, Estimate], dict[str, str]]:
+    """Return what the log tells of visits and gaps, and why it does not."""
+    found: dict[str, Estimate] = {}
+    silent: dict[str, str] = {}
+    try:
+        ends = fit_visit_ends(log, channel)
+        found |= {f"visit_{name}": estimate for name, estimate in ends.estimates.items()}
+    except DataError as error:
+        silent["visits"] = str(error)
+    try:
+        gaps = fit_return_gaps(log)
+        found |= {f"gap_{name}": estimate for name, estimate in gaps.estimates.items()}
+    except DataError as error:
+        silent["gaps"] = str(error)
+    return found, silent
+
+
+def _figures(dynamics: FittedDynamics, totals: _Totals) -> dict[str, float]:
+    return {
+        "n_rows": totals.n_rows,
+        "n_looks": dynamics.n_looks,
+        "n_visits": dynamics.n_visits,
+        "log_likelihood": dynamics.log_likelihood,
+        "constant_log_likelihood": dynamics.constant_log_likelihood,
+    }

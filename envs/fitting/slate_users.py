@@ -1,0 +1,213 @@
+"""Users learned from a log of slates: how they choose, drift, have enough, leave and come back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlrec.arrays import Floats, Ints
+from rlrec.baselines.model_folder import SavedModel, read_model, write_model
+from rlrec.data.catalogue import Catalogue
+from rlrec.envs.fitting.model_labels import label_arrays, labelled
+from rlrec.envs.fitting.populations import POPULATIONS
+from rlrec.envs.simulator import Assumption
+from rlrec.errors import DataError, ModelFileError
+from rlrec.evaluation import Estimate
+
+NEW = "new"
+"""Population of users who are like those seen, but none of them."""
+_KIND, _NAME, _VERSION = "user-model", "slate_users", 1
+
+ASSUMED: Mapping[str, float] = {
+    "visit_base": -3.0,
+    "visit_step_cost": 0.0,
+    "visit_idle_cost": 0.0,
+    "gap_median_hours": 24.0,
+    "gap_person_sd": 0.3,
+    "gap_spread": 0.8,
+}
+"""What is assumed of visits where the log does not tell: each step is the last of one in twenty,
+and users come back after a day."""
+
+_NOTES: Mapping[str, str] = {
+    "offset": "score at which half of those who look take an item",
+    "decay": "a slot is looked at so much less often than the one above",
+    "taste_sd": "spread of the interests of a person in topics, on the scale of the scores",
+    "persistence": "share of what moved a taste that is left after a step",
+    "drift_sd": "how far tastes are from what they are in the long run",
+    "strength": "what the score loses a unit of satiation",
+    "memory": "share of satiation that is left after a step",
+    "visit_base": "logit of the chance that a visit ends after a step, without the next two",
+    "visit_step_cost": "what each step of the visit adds to it",
+    "visit_idle_cost": "what each step in which nothing was taken adds to it",
+    "gap_median_hours": "between visits, of the middle user",
+    "gap_person_sd": "spread of the logarithm of that over users",
+    "gap_spread": "spread of the logarithm of the gaps of one user",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SlateUsersModel:
+    """P persons and N items learned from slates, made by `fit_slate_users`.
+
+    Stability: experimental.
+    """
+
+    catalogue: Catalogue
+    scanning: str
+    """`position_based` or `cascade`."""
+    values: dict[str, float]
+    """Every parameter by name."""
+    estimates: dict[str, Estimate]
+    """Of those that the log tells; the others are assumed."""
+    appeals: Floats
+    """Shape (N,). What makes an item attractive to everybody, besides its topic."""
+    yields: Floats
+    """Shape (N,). Mean reward of an item taken."""
+    tastes: Floats
+    """Shape (P, T). Interests of each person, as far as the log tells."""
+    taste_variances: Floats
+    """Shape (P, T). What it leaves open."""
+    person_ids: NDArray[Any]
+    populations: dict[str, Ints]
+    """Rows of the persons of "train", "validation" and "test"; disjoint."""
+    slate_size: int
+    """Of the log."""
+    figures: dict[str, float]
+    """How many rows, visits, looks and so on there were, and how likely they are."""
+    silent: dict[str, str] = field(default_factory=dict)
+    """By part (`visits`, `gaps`): why the log does not tell it."""
+
+    def __post_init__(self) -> None:
+        shape = (len(self.person_ids), self.catalogue.n_topics)
+        wanted = {
+            "appeals": (self.catalogue.n_items,),
+            "yields": (self.catalogue.n_items,),
+            "tastes": shape,
+            "taste_variances": shape,
+        }
+        for name, needed in wanted.items():
+            array = getattr(self, name)
+            if array.shape != needed or not np.isfinite(array).all():
+                raise DataError(
+                    f"{name} needs shape {needed} of finite numbers, got shape {array.shape}"
+                )
+
+    @property
+    def n_persons(self) -> int:
+        """Number of persons, P."""
+        return len(self.person_ids)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits that change with the items, the persons or what was learned of them."""
+        digest = hashlib.sha256(self.catalogue.fingerprint.encode())
+        digest.update(json.dumps(self._plain(), sort_keys=True).encode())
+        for name, array in sorted(self._arrays().items()):
+            digest.update(name.encode() + array.tobytes())
+        return digest.hexdigest()[:16]
+
+    def card(self) -> tuple[Assumption, ...]:
+        """Return every value of the model with its status: estimated, with interval, or assumed."""
+        figures = self.figures
+        seen = Assumption(
+            "persons and items",
+            f"{self.n_persons:,} persons, {self.catalogue.n_items:,} items",
+            "estimated",
+            f"from {figures['n_looks']:,.0f} looks in {figures['n_visits']:,.0f} visits; "
+            f"{figures['log_likelihood']:.4f} a look, where one click rate for all gives "
+            f"{figures['constant_log_likelihood']:.4f}",
+        )
+        return (seen, *(self._line(name) for name in _NOTES), *self._further_lines())
+
+    def _line(self, name: str) -> Assumption:
+        value, estimate = self.values[name], self.estimates.get(name)
+        if estimate is None:
+            part = "gaps" if name.startswith("gap") else "visits" if "visit" in name else ""
+            why = self.silent.get(part, "too little in the log bears on it")
+            return Assumption(name, f"{value:.3g}", "assumed", f"{_NOTES[name]}; {why}")
+        told = f"{value:.3g} ({estimate.low:.3g} to {estimate.high:.3g})"
+        return Assumption(name, told, "estimated", _NOTES[name])
+
+    def _further_lines(self) -> tuple[Assumption, ...]:
+        scan = "each slot on its own" if self.scanning == "position_based" else "cascade"
+        return (
+            Assumption("scanning", self.scanning, "assumed", f"how slates are looked at: {scan}"),
+            Assumption(
+                "reward of an item taken",
+                f"{self.yields.mean():.3g} on average",
+                "estimated",
+                "mean of the log by item, drawn towards the mean of all",
+            ),
+            Assumption("satisfaction, churn", "none", "assumed", "a log of clicks is silent"),
+        )
+
+    def save(self, folder: Path | str) -> None:
+        """Write the model to `folder` as safetensors with a JSON card.
+
+        Raises:
+            ModelFileError: `folder` holds something that is not a model.
+        """
+        state = {"version": _VERSION, **self._plain()}
+        arrays = self._arrays() | label_arrays(self.catalogue, self.person_ids)
+        write_model(folder, SavedModel(_NAME, {}, state, arrays), _KIND)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """Read a model that `save` wrote.
+
+        Raises:
+            ModelFileError: The folder is missing, damaged, of another kind or version.
+        """
+        saved = read_model(folder, _KIND)
+        if saved.model != _NAME or saved.state.get("version") != _VERSION:
+            raise ModelFileError(
+                f"{folder} holds {saved.model!r} of version {saved.state.get('version')!r}; this "
+                f"release reads {_NAME!r} of version {_VERSION}"
+            )
+        try:
+            return cls(**_parts(saved))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelFileError(f"{folder} is damaged: {error!r}") from error
+
+    def _plain(self) -> dict[str, Any]:
+        return {
+            "scanning": self.scanning,
+            "values": self.values,
+            "estimates": {name: list(found) for name, found in self.estimates.items()},
+            "slate_size": self.slate_size,
+            "figures": self.figures,
+            "silent": self.silent,
+        }
+
+    def _arrays(self) -> dict[str, Any]:
+        learned = {name: getattr(self, name) for name in _LEARNED}
+        populations = {f"population {name}": rows for name, rows in self.populations.items()}
+        catalogue = {"topics": self.catalogue.topics, "features": self.catalogue.features}
+        return learned | populations | catalogue
+
+
+_LEARNED = ("appeals", "yields", "tastes", "taste_variances")
+
+
+def _parts(saved: SavedModel) -> dict[str, Any]:
+    """Return the arguments of `SlateUsersModel` from what was saved."""
+    arrays: Mapping[str, Any] = saved.arrays
+    catalogue, person_ids = labelled(arrays)
+    state = {key: value for key, value in saved.state.items() if key != "version"}
+    state["estimates"] = {name: Estimate(*found) for name, found in state["estimates"].items()}
+    return {
+        **state,
+        **{name: arrays[name] for name in _LEARNED},
+        "catalogue": catalogue,
+        "person_ids": person_ids,
+        "populations": {name: arrays[f"population {name}"] for name in POPULATIONS},
+    }
