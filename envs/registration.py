@@ -12,6 +12,7 @@ from rlrec.envs.arguments import check_whole_number, plain
 from rlrec.envs.blocks.boredom import SCOPES
 from rlrec.envs.blocks.vector_taste import SCALES
 from rlrec.envs.fitting.populations import POPULATIONS
+from rlrec.envs.fitting.slate_users import NEW
 from rlrec.envs.menus import BLOCKS, CHOICES, LEAVINGS, RESPONSES, TASTES
 from rlrec.envs.presets.composed_users import ENV_ID as COMPOSED_USERS
 from rlrec.envs.presets.composed_users import composed_users
@@ -203,7 +204,7 @@ _BUILT_IN = (
         title="users learned from ratings: choices teach what attracts, ratings what satisfies",
         floor="174 (made-up ratings)",
         reference="566 (made-up ratings)",
-        choices={"population": POPULATIONS, "choice": FITTED_CHOICES},
+        choices={"population": (*POPULATIONS, NEW), "choice": FITTED_CHOICES},
     ),
     EnvironmentEntry(
         env_id=COMPOSED_USERS,

@@ -7,6 +7,7 @@ import numpy as np
 from rlrec.arrays import Floats, Floats32
 from rlrec.envs.blocks.leaving import TimeBudget
 from rlrec.envs.blocks.state import Consumed, Shown, State
+from rlrec.errors import ConfigError
 
 
 class Yield(NamedTuple):
@@ -79,3 +80,29 @@ class WatchTime:
     def expected(self, state: State, shown: Shown) -> Floats:
         """Return the minutes each user would watch, (B, 1)."""
         return self._budget.watch_time(state, slice(None))[:, None]
+
+
+class ItemYield:
+    """An item taken yields a click; the reward is what that item brings on average.
+
+    Args:
+        rewards: Shape (N,), finite.
+    """
+
+    channels = ("click",)
+    n_draws = 0
+
+    def __init__(self, rewards: Floats) -> None:
+        if np.ndim(rewards) != 1 or not np.isfinite(rewards).all():
+            raise ConfigError("rewards must be finite, one for each item")
+        self.rewards = np.array(rewards, np.float64)
+
+    def respond(self, state: State, consumed: Consumed, draws: Floats) -> Yield:
+        """Return a click, and the reward of each item."""
+        clicks = np.ones((len(consumed.users), 1), np.float32)
+        return Yield(clicks, self.rewards[consumed.items])
+
+    def expected(self, state: State, shown: Shown) -> Floats:
+        """Return the reward of each item shown, (1, N) or (B, n)."""
+        rewards: Floats = self.rewards[None] if shown.items is None else self.rewards[shown.items]
+        return rewards

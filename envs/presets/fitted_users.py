@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rlrec.arrays import Ints
+from rlrec.baselines.model_folder import read_model
 from rlrec.data.history import HistoryShape
 from rlrec.envs.arguments import check_flag, check_name, check_number
 from rlrec.envs.blocks.choice import ChoiceModel, LogitChoice
@@ -17,14 +18,17 @@ from rlrec.envs.fitting.fit import fit_users
 from rlrec.envs.fitting.made_up_ratings import made_up_ratings
 from rlrec.envs.fitting.model import FittedUsersModel
 from rlrec.envs.fitting.populations import POPULATIONS
+from rlrec.envs.fitting.slate_users import SlateUsersModel
 from rlrec.envs.items import CatalogueItems
 from rlrec.envs.planning.time_price import PlanningReference
+from rlrec.envs.presets.slate_users import slate_users_problem
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.users import Users
 from rlrec.errors import ConfigError, ModelFileError
 
 ENV_ID = "rlrec/FittedUsers-v0"
 FITTED_CHOICES = ("logit", "cascade")
+_SLATE_SIZE, _DRIFT_WEIGHT, _BUDGET = 10, 1.0, 200.0
 _IN_MEMORY = "in memory: "
 
 
@@ -32,17 +36,23 @@ def fitted_users(
     n_users: int,
     first_user: int = 0,
     *,
-    model: str | Path | FittedUsersModel | None = None,
+    model: str | Path | FittedUsersModel | SlateUsersModel | None = None,
     population: str = "train",
-    slate_size: int = 10,
+    slate_size: int | None = None,
     tastes_observed: bool = False,
     history_length: int = 20,
     max_steps: int | None = None,
-    drift_weight: float = 1.0,
-    initial_budget: float = 200.0,
+    drift_weight: float = _DRIFT_WEIGHT,
+    initial_budget: float = _BUDGET,
     choice: str = "logit",
+    comes_back: bool = False,
+    path: str | Path | None = None,
 ) -> UserSimulator:
-    """Return users and items learned from a log of ratings (`fit_users`).
+    """Return users and items learned from a log of ratings (`fit_users`), or of slates.
+
+    Users learned from slates (`fit_slate_users`) have the dynamics of the log: topics that satiate,
+    tastes that drift, slots that are looked at less; `drift_weight`, `initial_budget` and `choice`
+    are not for them. The rest of this says what users learned from ratings do.
 
     Each visit is that of a person drawn from a population of the log. An item is taken with weight
     exp(attraction + drift_weight * interest in its topic), nothing with weight exp(score of
@@ -56,13 +66,16 @@ def fitted_users(
     Observation:
         `history_items` (H,), `history_responses` (H, 2), `topic_counts` (T + 1,), `last_slate`
         (K,), `last_response` (K, 2). With `tastes_observed` also `user` (D + T,): the person's
-        factors and the interests. Remaining time and quality are never observed.
+        factors and the interests. Remaining time and quality are never observed. From slates:
+        one channel, `click`; `user` (T,), the interests; with `comes_back` also `context`, as in
+        `rlrec/UserReturn-v0`.
 
     Action:
         `MultiDiscrete([N] * K)` items of the catalogue.
 
     Reward:
-        Minutes watched in this step: 4 for a click (less if less time is left), else 0.
+        Minutes watched in this step: 4 for a click (less if less time is left), else 0. From
+        slates: the mean reward that each item taken brought in the log.
 
     Episode end:
         `terminated` when the user's time is used up; `truncated` after `max_steps`, if given.
@@ -73,8 +86,10 @@ def fitted_users(
         model: Folder of a saved `FittedUsersModel`, or such a model; None for a small one fitted to
             made-up ratings (200 persons, 120 items). A model in memory works alike, but is named in
             `arguments` by its fingerprint, from which it cannot be made again: save it for that.
-        population: "train", "validation" or "test": different persons of the same log.
-        slate_size: K. The score of nothing is calibrated for the slate size of the model.
+        population: "train", "validation" or "test": different persons of the same log; from slates
+            also "new": users like those, but none of them.
+        slate_size: K; by default 10, from slates that of the log. The score of nothing is
+            calibrated for the slate size of the model.
         tastes_observed: Whether `user` is observed.
         history_length: H.
         max_steps: Limit of an episode; None for none.
@@ -83,15 +98,44 @@ def fitted_users(
         choice: "logit": as above, what the model was fitted with. "cascade": another world to test
             in, where from the top each item is taken with probability 1 / (1 + exp(score of
             nothing - score)) unless one above was.
+        comes_back: From slates: whether an episode is all visits of a user; needs `max_steps`.
+        path: Another name for `model`, as a folder.
 
     Version history:
         v0: Ours; dynamics of time and interests as Ie et al., 2019, "RecSim".
     """
+    model = _one_of(model, path)
     fitted = _model_of(model)
+    check_flag("tastes_observed", tastes_observed)
+    check_flag("comes_back", comes_back)
+    asked = {
+        "model": _name_of(model),
+        "population": population,
+        "tastes_observed": tastes_observed,
+        "history_length": history_length,
+        "max_steps": max_steps,
+    }
+    if isinstance(fitted, SlateUsersModel):
+        _check_for_slates(drift_weight, initial_budget, choice)
+        size = fitted.slate_size if slate_size is None else slate_size
+        problem = slate_users_problem(
+            fitted,
+            {**asked, "slate_size": size, "comes_back": comes_back},
+            env_id=ENV_ID,
+            population=population,
+            slate_size=size,
+            tastes_observed=tastes_observed,
+            history_length=history_length,
+            max_steps=max_steps,
+            comes_back=comes_back,
+        )
+        return UserSimulator(problem, n_users, first_user)
+    if comes_back:
+        raise ConfigError("comes_back is for users learned from slates: ratings tell no visits")
+    slate_size = _SLATE_SIZE if slate_size is None else slate_size
     check_number("drift_weight", drift_weight, 0.0)
     check_number("initial_budget", initial_budget, 0.0, above=True)
     check_name("choice", choice, FITTED_CHOICES)
-    check_flag("tastes_observed", tastes_observed)
     budget = TimeBudget(initial=initial_budget, bonus_when_cut_short=False)
     catalogue = fitted.catalogue
     taste = FittedTaste(
@@ -105,12 +149,8 @@ def fitted_users(
     problem = Problem(
         env_id=ENV_ID,
         arguments={
-            "model": _name_of(model),
-            "population": population,
+            **asked,
             "slate_size": slate_size,
-            "tastes_observed": tastes_observed,
-            "history_length": history_length,
-            "max_steps": max_steps,
             "drift_weight": drift_weight,
             "initial_budget": initial_budget,
             "choice": choice,
@@ -143,14 +183,38 @@ def fitted_users(
     return UserSimulator(problem, n_users, first_user)
 
 
-def _model_of(model: str | Path | FittedUsersModel | None) -> FittedUsersModel:
-    if isinstance(model, FittedUsersModel):
+_Model = FittedUsersModel | SlateUsersModel
+
+
+def _one_of(
+    model: str | Path | _Model | None, path: str | Path | None
+) -> str | Path | _Model | None:
+    if model is not None and path is not None:
+        raise ConfigError("model and path are two names of one thing: give one of them")
+    return model if path is None else path
+
+
+def _check_for_slates(drift_weight: float, initial_budget: float, choice: str) -> None:
+    given = {
+        "drift_weight": drift_weight != _DRIFT_WEIGHT,
+        "initial_budget": initial_budget != _BUDGET,
+        "choice": choice != FITTED_CHOICES[0],
+    }
+    for name in (name for name, is_given in given.items() if is_given):
+        raise ConfigError(
+            f"{name} is for users learned from ratings; those learned from slates do as the log "
+            "says (see card())"
+        )
+
+
+def _model_of(model: str | Path | _Model | None) -> _Model:
+    if isinstance(model, FittedUsersModel | SlateUsersModel):
         return model
     if model is None:
         return _made_up_model()
     if not isinstance(model, str | Path):
         raise ConfigError(
-            "model must be the folder of saved fitted users, a FittedUsersModel or None, got "
+            "model must be the folder of saved fitted users, such a model or None, got "
             f"{type(model).__name__}"
         )
     if str(model).startswith(_IN_MEMORY):
@@ -161,14 +225,24 @@ def _model_of(model: str | Path | FittedUsersModel | None) -> FittedUsersModel:
     try:
         saved = (path / "model.json").stat()
     except OSError:
-        return FittedUsersModel.load(path)  # says what is wrong
+        return load_fitted(path)  # says what is wrong
     return _loaded(path, saved.st_mtime_ns, saved.st_ino)
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: Path, written_ns: int, inode: int) -> FittedUsersModel:
+def _loaded(path: Path, written_ns: int, inode: int) -> _Model:
     """Load a folder once, unless it has been written anew."""
-    return FittedUsersModel.load(path)
+    return load_fitted(path)
+
+
+def load_fitted(path: str | Path) -> _Model:
+    """Return users learned from ratings or from slates, whichever a folder holds.
+
+    Raises:
+        ModelFileError: The folder is missing, damaged, of another kind or version.
+    """
+    is_of_slates = read_model(path, "user-model").model == "slate_users"
+    return SlateUsersModel.load(path) if is_of_slates else FittedUsersModel.load(path)
 
 
 @lru_cache(maxsize=1)
@@ -176,8 +250,8 @@ def _made_up_model() -> FittedUsersModel:
     return fit_users(made_up_ratings(), factors=8, rating_factors=8, choice_regularisation=1.0)
 
 
-def _name_of(model: str | Path | FittedUsersModel | None) -> str | None:
-    if isinstance(model, FittedUsersModel):
+def _name_of(model: str | Path | _Model | None) -> str | None:
+    if isinstance(model, FittedUsersModel | SlateUsersModel):
         return f"{_IN_MEMORY}{model.fingerprint}"
     return None if model is None else str(model)
 
@@ -189,7 +263,7 @@ def _population(fitted: FittedUsersModel, name: str) -> Ints:
     return fitted.populations[name]
 
 
-def _source(model: str | Path | FittedUsersModel | None) -> tuple[Assumption, ...]:
+def _source(model: str | Path | _Model | None) -> tuple[Assumption, ...]:
     if model is not None:
         return ()
     note = "fitted to these, for want of a log; nothing here is about real users"
