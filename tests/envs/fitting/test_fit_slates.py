@@ -156,8 +156,9 @@ def test_degenerate_clicks_are_refused(clicks: float, log: InteractionLog) -> No
 
 def test_one_user_is_too_few_for_three_populations(log: InteractionLog) -> None:
     columns = {name: log.column(name) for name in log.column_names}
-    first = columns["user_id"] == columns["user_id"][0]
-    columns = {name: column[first] for name, column in columns.items()}
+    ids, counts = np.unique(columns["user_id"], return_counts=True)
+    longest = columns["user_id"] == ids[counts.argmax()]
+    columns = {name: column[longest] for name, column in columns.items()}
     catalogue: Any = known_users().catalogue
     with pytest.raises(DataError, match="leaves nobody in the population"):
         fit_slate_users(InteractionLog.from_columns(columns, log.metadata), catalogue)
