@@ -2,7 +2,9 @@
 
 from rlrec.envs.candidates import CalendarItems, FixedCandidates, UserCandidates
 from rlrec.envs.fitting.fit import fit_users
+from rlrec.envs.fitting.fit_slates import fit_slate_users
 from rlrec.envs.fitting.model import FitFigures, FitSettings, FittedUsersModel
+from rlrec.envs.fitting.slate_users import SlateUsersModel
 from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.envs.presets.composed_users import composed_users
 from rlrec.envs.presets.drifting_tastes import drifting_tastes
@@ -35,12 +37,14 @@ __all__ = [
     "MyopicOracle",
     "PlanningReference",
     "SlateEnv",
+    "SlateUsersModel",
     "SlateVectorEnv",
     "UserCandidates",
     "UserSimulator",
     "composed_users",
     "describe_environments",
     "drifting_tastes",
+    "fit_slate_users",
     "fit_users",
     "fitted_users",
     "interest_evolution",

@@ -1,6 +1,21 @@
 """Users learned from a log: their affinities, what they choose, and the model's folder."""
 
+from rlrec.envs.fitting.affinity import Affinity, fit_affinity
+from rlrec.envs.fitting.exposure import propensities_of_pairs, propensities_of_values
 from rlrec.envs.fitting.fit import fit_users
+from rlrec.envs.fitting.fit_slates import fit_slate_users
 from rlrec.envs.fitting.model import FitFigures, FitSettings, FittedUsersModel
+from rlrec.envs.fitting.slate_users import SlateUsersModel
 
-__all__ = ["FitFigures", "FitSettings", "FittedUsersModel", "fit_users"]
+__all__ = [
+    "Affinity",
+    "FitFigures",
+    "FitSettings",
+    "FittedUsersModel",
+    "SlateUsersModel",
+    "fit_affinity",
+    "fit_slate_users",
+    "fit_users",
+    "propensities_of_pairs",
+    "propensities_of_values",
+]

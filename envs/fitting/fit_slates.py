@@ -1,14 +1,15 @@
 """From a log of slates to users that can be simulated."""
 
+from __future__ import annotations
+
 import logging
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rlrec.arrays import Floats
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
-from rlrec.envs.fitting.dynamics import FittedDynamics, fit_dynamics
 from rlrec.envs.fitting.populations import check_shares, drawn_populations
 from rlrec.envs.fitting.return_gaps import fit_return_gaps
 from rlrec.envs.fitting.slate_users import ASSUMED, SlateUsersModel
@@ -16,6 +17,9 @@ from rlrec.envs.fitting.topic_sequences import Scanning
 from rlrec.envs.fitting.visit_ends import fit_visit_ends
 from rlrec.errors import CatalogueMismatchError, DataError
 from rlrec.evaluation import Estimate
+
+if TYPE_CHECKING:
+    from rlrec.envs.fitting.dynamics import FittedDynamics
 
 _PRIOR_TAKEN = 5.0  # items taken of average reward, added to those of each item
 _logger = logging.getLogger(__name__)
@@ -54,6 +58,8 @@ def fit_slate_users(
     """
     if log.metadata.catalogue_fingerprint not in ("", catalogue.fingerprint):
         raise CatalogueMismatchError(f"{log.name} is of another catalogue than the one given")
+    from rlrec.envs.fitting.dynamics import fit_dynamics  # brings torch
+
     check_shares(shares)
     totals = _totals(log, catalogue, channel or log.metadata.response_channels[0])
     if scanning is None:
