@@ -1,6 +1,7 @@
 """Catalogues, interaction logs, loaders of public rating formats, splits and histories."""
 
 from rlrec.data.catalogue import Catalogue
+from rlrec.data.catalogue_files import read_catalogue, write_catalogue
 from rlrec.data.coat import load_coat
 from rlrec.data.history import HISTORY_KEYS, History, HistoryShape
 from rlrec.data.jester import load_jester
@@ -49,7 +50,9 @@ __all__ = [
     "load_sequences",
     "load_table",
     "random_split",
+    "read_catalogue",
     "rebuild_observations",
     "split_positive_by_time",
     "to_minari",
+    "write_catalogue",
 ]

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from rlrec.data.catalogue_files import CATALOGUE_FILE
 from rlrec.data.log_columns import Columns, from_table, to_table
 from rlrec.data.log_metadata import LogMetadata
 from rlrec.errors import DataError, LogFormatError
@@ -147,8 +148,13 @@ def check_free(path: Path, overwrite: bool) -> None:
         raise DataError(
             f"{path} exists already; give another path, or overwrite=True to replace the log there"
         )
-    if not path.is_dir() or any(not part.match("part-*.parquet") for part in path.iterdir()):
+    known = (_PART.replace("{:05d}", "*"), CATALOGUE_FILE)
+    if not path.is_dir() or any(not _is_one_of(part, known) for part in path.iterdir()):
         raise DataError(f"{path} is not the folder of a log, so it is not overwritten")
+
+
+def _is_one_of(path: Path, patterns: Sequence[str]) -> bool:
+    return any(path.match(pattern) for pattern in patterns)
 
 
 def _take_place(hidden: Path, path: Path) -> None:

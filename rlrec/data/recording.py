@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rlrec.arrays import Ints, Observations
+from rlrec.data.catalogue_files import write_catalogue
 from rlrec.data.history import HISTORY_KEYS
 from rlrec.data.log import InteractionLog, LogMetadata
 from rlrec.data.log_columns import OBSERVED_KEYS, Columns, arrange, response_column
@@ -87,6 +88,8 @@ def record_log(
         log.write(path, overwrite)
     else:
         _write_blocks(Path(path), recording, metadata, overwrite)
+    if recording.catalogue is not None:
+        write_catalogue(path, recording.catalogue)
     return InteractionLog.open(path)
 
 
@@ -103,6 +106,7 @@ class _Recording:
         progress: Progress | None,
     ) -> None:
         self._policy, self._simulator = policy, simulator
+        self.catalogue = simulator.catalogue
         self._seed, self._deterministic, self._progress = seed, deterministic, progress
         self._observed = _stored_keys(simulator)
         self._n_steps, self._n_done = n_steps, 0
@@ -116,7 +120,7 @@ class _Recording:
 
     def metadata(self, policy_name: str) -> LogMetadata:
         """Return what holds for all rows."""
-        simulator, catalogue = self._simulator, self._simulator.catalogue
+        simulator, catalogue = self._simulator, self.catalogue
         counted = simulator.observation_spaces.get("topic_counts")
         n_topics = None if counted is None else counted.shape[0] - 1
         return LogMetadata(

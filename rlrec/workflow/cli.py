@@ -172,6 +172,48 @@ def log(
         told.say(f"{recorded.n_rows:,} slates in {out}")
 
 
+@app.command("fit-users")
+def fit_users(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="New folder for the users.")],
+    log: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of an interaction log of slates.")
+    ] = None,
+    ratings: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Ratings, in one of MovieLens' formats.")
+    ] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Of the items, where the log has none.")
+    ] = None,
+    scanning: Annotated[
+        str | None,
+        typer.Option(help="How slates are looked at: position_based or cascade; as clicks tell."),
+    ] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="Response above 0 where an item was taken; the first.")
+    ] = None,
+    visits: Annotated[int, typer.Option(min=1, help="At most, for drift and satiation.")] = 20_000,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Fit users to a log, for rlrec/FittedUsers-v0, and say what is estimated and what assumed."""
+    with one_line_errors("No users were written."):
+        from rlrec.workflow.fitting import FitOrder, card_lines, fit
+
+        model = fit(
+            FitOrder(
+                out=out,
+                log=log,
+                ratings=ratings,
+                catalogue=catalogue,
+                scanning=scanning,
+                channel=channel,
+                most_visits=visits,
+                seed=seed,
+            )
+        )
+        print("\n".join(card_lines(model)))
+        print(f'Users: {out}  (gym.make("rlrec/FittedUsers-v0", path="{out}"))')
+
+
 @app.command()
 def evaluate(
     paths: Annotated[list[Path], typer.Argument(metavar="RUN | MODEL...")],
