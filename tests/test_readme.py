@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rlrec.envs import describe_environments
+from rlrec.data import InteractionLog
+from rlrec.envs import describe_environments, fit_slate_users, make_simulator
+from rlrec.policy import RandomPolicy
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,11 +36,20 @@ def write_plays(path: Path) -> None:
     pd.DataFrame(columns).to_csv(path, index=False)
 
 
+def write_users(path: Path) -> None:
+    """Write users fitted to a small log, as `rlrec fit-users` does."""
+    users = make_simulator("rlrec/TopicBoredom-v0", 20, n_items=20, slate_size=3, n_steps=20)
+    log = InteractionLog.record(RandomPolicy(20, 3), users, 1_000, seed=0)
+    assert users.catalogue is not None
+    fit_slate_users(log, users.catalogue).save(path)
+
+
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What all blocks of the README define, run one after the other in an empty folder."""
     folder = tmp_path_factory.mktemp("readme")
     write_plays(folder / "plays.csv")
+    write_users(folder / "USERS")
     defined: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -66,7 +77,8 @@ def test_the_users_of_the_example_come_in_all_three_faces(names: dict[str, Any])
     names["one_user"].reset(seed=0)
     observations, _ = names["many_users"].reset(seed=0)
     assert observations["history_items"].shape[0] == 16
-    assert names["listeners"].reset()["history_items"].shape[0] == 16
+    for fitted in ("listeners", "shoppers"):
+        assert names[fitted].reset()["history_items"].shape[0] == 16
 
 
 def test_the_example_reads_own_ratings(names: dict[str, Any]) -> None:
@@ -94,7 +106,7 @@ def test_every_folder_the_readme_names_is_there(folder: str) -> None:
     assert (ROOT / folder).is_dir()
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"^rlrec ([a-z]+)", README, re.M))))
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"^rlrec ([a-z-]+)", README, re.M))))
 def test_every_command_the_readme_names_exists(command: str) -> None:
     from rlrec.workflow.cli import app
 
