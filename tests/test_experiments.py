@@ -68,3 +68,22 @@ def test_each_head_of_topic_boredom_is_judged_before_and_after_it_learned(tmp_pa
     # four thousand interactions with twenty-step visits already teach something
     assert found["topics", 4_096] > 1.05 * found["topics", 0]
     assert found["topics", 4_096] > found["independent", 4_096]
+
+
+def test_the_recovery_of_dynamics_writes_a_row_for_each_log_and_parameter(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXPERIMENTS / "user_fitting" / "run.py"), "--smoke"]
+    done = subprocess.run(
+        [*command, "--results", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_csv(tmp_path / "recovery.csv")
+    assert rows.groupby("parameter")["repetition"].nunique().eq(2).all()
+    assert len(rows) == 14
+    # 300 visits each: the level of nothing and the decay of positions are told even so
+    told = rows[rows["parameter"].isin(["offset", "decay"])]
+    assert told["either"].mean() >= 0.75
+    assert (rows["low"] < rows["estimate"]).all() and (rows["estimate"] < rows["high"]).all()

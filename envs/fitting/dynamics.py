@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -17,7 +17,11 @@ from rlrec.arrays import Floats
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
 from rlrec.envs.fitting.taste_filter import Dynamics, filtered
-from rlrec.envs.fitting.topic_sequences import Scanning, TopicSequences, topic_sequences
+from rlrec.envs.fitting.topic_sequences import (
+    Scanning,
+    TopicSequences,
+    topic_sequences,
+)
 from rlrec.evaluation import Estimate
 
 NAMES = ("offset", "decay", "taste_sd", "persistence", "drift_sd", "strength", "memory")
@@ -47,7 +51,6 @@ _SHARES = ("decay", "persistence", "memory")
 _POSITIVE = ("taste_sd", "drift_sd", "strength")
 _APPEAL_SD = 1.0
 _FEW_VISITS = 2_000
-_STEP = 1e-3  # of the difference quotients that give the information
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,7 +96,8 @@ def fit_dynamics(
 
     The marginal likelihood of all looks, tastes and their drift integrated out, times a normal
     prior of the items' appeals around 0 with standard deviation 1, is made largest by L-BFGS.
-    Intervals are normal ones on the scale of logarithms and logits, from the observed information.
+    Intervals are normal ones on the scale of logarithms and logits, from the outer products of the
+    scores of pairs of a person and a topic (Berndt, Hall, Hall and Hausman, 1974).
     What fewer than 200 looks bear on is assumed: see `told_parameters`.
 
     Args:
@@ -108,19 +112,23 @@ def fit_dynamics(
         ConfigError: `scanning` is not known.
         DataError: Nothing was ever taken, or everything.
     """
-    few = _FEW_VISITS if most_visits is None else min(_FEW_VISITS, most_visits)
-    start: Floats = np.empty(0)
-    for most in (few, most_visits):  # most of the way is gone with few: it costs a tenth
-        told = topic_sequences(
-            log, catalogue, scanning, channel=channel, most_visits=most, seed=seed
-        )
-        names = told_parameters(told, scanning)
-        objective = _Objective(told, names, catalogue.n_items)
-        if len(start) != len(objective.start):  # at first, or more is told by more visits
-            start = objective.start
-        if most == few or told.n_visits > few:
-            start = _best(objective, start, tolerance=1e-6 if most == few else 1e-9)
-    return _fitted(told, objective, start, catalogue, scanning)
+    few = topic_sequences(
+        log, catalogue, scanning, channel=channel, most_visits=_few(most_visits), seed=seed
+    )
+    pilot = _Objective(few, told_parameters(few, scanning), catalogue.n_items)
+    point = _best(pilot, pilot.start, _Steps.even(len(pilot.start)), 1e-6)
+    told = topic_sequences(
+        log, catalogue, scanning, channel=channel, most_visits=most_visits, seed=seed
+    )
+    whole = _Objective(told, told_parameters(told, scanning), catalogue.n_items)
+    if whole.names != pilot.names:  # of more visits more can be told
+        point = _best(whole, whole.start, _Steps.even(len(whole.start)), 1e-6)
+    steps = _Steps.along(whole.information(point), whole.of_appeals())
+    return _fitted(told, whole, _best(whole, point, steps, 1e-10), catalogue, scanning)
+
+
+def _few(most_visits: int | None) -> int:
+    return _FEW_VISITS if most_visits is None else min(_FEW_VISITS, most_visits)
 
 
 def told_parameters(told: TopicSequences, scanning: Scanning) -> tuple[str, ...]:
@@ -142,12 +150,53 @@ def told_parameters(told: TopicSequences, scanning: Scanning) -> tuple[str, ...]
     return tuple(name for name in NAMES if evidence.get(name, FEWEST_LOOKS) >= FEWEST_LOOKS)
 
 
-def _best(objective: "_Objective", start: Floats, tolerance: float) -> Floats:
+class _Steps(NamedTuple):
+    """A linear map from the space in which is searched, where all directions are alike."""
+
+    shared: Floats
+    """Shape (n, n). Of the shared parameters."""
+    appeals: Floats
+    """Shape (N,). Of each appeal by itself."""
+
+    @classmethod
+    def even(cls, n: int) -> Self:
+        """Return the map that changes nothing."""
+        return cls(np.eye(0), np.ones(n))
+
+    @classmethod
+    def along(cls, information: Floats, of_appeals: Floats) -> Self:
+        """Return the map under which the curvature is about 1 everywhere.
+
+        Args:
+            information: Shape (n, n). Curvature of the shared parameters.
+            of_appeals: Shape (N,). That of each appeal.
+        """
+        curvatures, directions = np.linalg.eigh(information)
+        floor = max(float(curvatures.max()), 1e-12) * 1e-6
+        shared = directions / np.sqrt(np.maximum(curvatures, floor))
+        return cls(shared, 1.0 / np.sqrt(of_appeals))
+
+    def __call__(self, step: Floats) -> Floats:
+        n = len(self.shared)
+        return np.concatenate([self.shared @ step[:n], self.appeals * step[n:]])
+
+    def back(self, slope: Floats) -> Floats:
+        """Return a gradient in the space in which is searched."""
+        n = len(self.shared)
+        return np.concatenate([self.shared.T @ slope[:n], self.appeals * slope[n:]])
+
+
+def _best(objective: "_Objective", start: Floats, steps: _Steps, tolerance: float) -> Floats:
     """Return where the objective is least; `tolerance` is of it, a look."""
+
+    def moved(step: Floats) -> tuple[float, Floats]:
+        value, slope = objective(start + steps(step))
+        return value, steps.back(slope)
+
     options = {"maxiter": 200, "ftol": tolerance, "gtol": 1e-6}
-    search: Any = minimize  # its types ask for a function, not for an object that is called
-    found: Floats = search(objective, start, jac=True, method="L-BFGS-B", options=options).x
-    return found
+    search: Any = minimize
+    found = search(moved, np.zeros(len(start)), jac=True, method="L-BFGS-B", options=options)
+    return start + steps(found.x)
 
 
 class _Objective:
@@ -156,6 +205,8 @@ class _Objective:
     def __init__(self, told: TopicSequences, names: Sequence[str], n_items: int) -> None:
         self.blocks = list(told.blocks())
         self.n_looks = len(told.slot)
+        self._looks_of = np.bincount(told.item, minlength=n_items)
+        self._rate = float(told.taken.mean())
         self.names = tuple(names)
         """Of the parameters that are searched; the others have their prior values."""
         self.start = np.concatenate([[_START[name] for name in names], np.zeros(n_items)])
@@ -173,27 +224,35 @@ class _Objective:
         slope[n:] += appeals / _APPEAL_SD / self.n_looks
         return total, slope
 
-    def dynamics(self, point: Tensor) -> Dynamics:
+    def dynamics(self, point: Tensor | Sequence[Tensor]) -> Dynamics:
         """Return the parameters at a point of the space that is searched."""
         values = {name: torch.tensor(value, dtype=torch.float64) for name, value in PRIOR.items()}
         for name, value in zip(self.names, point, strict=False):
             if name in _SHARES:
                 value = value.sigmoid()
             values[name] = value.exp() if name in _POSITIVE else value
-        return Dynamics(**values, appeals=point[len(self.names) :])
+        appeals = point[len(self.names) :]
+        if not isinstance(appeals, Tensor):
+            appeals = torch.stack(list(appeals))
+        return Dynamics(**values, appeals=appeals)
 
-    def covariance(self, point: Floats) -> Floats:
-        """Return the covariance of the shared parameters at the best point."""
+    def of_appeals(self) -> Floats:
+        """Return about how strongly the objective is curved along each appeal, (N,)."""
+        of_looks = self._looks_of * self._rate * (1.0 - self._rate)
+        return (of_looks + 1.0 / _APPEAL_SD**2) / self.n_looks
+
+    def information(self, point: Floats) -> Floats:
+        """Return what a look tells of the shared parameters, from the scores of all sequences."""
         n = len(self.names)
-        information = np.empty((n, n))
-        for number in range(n):
-            step = np.zeros(len(point))
-            step[number] = _STEP
-            above, below = (self(point + sign * step)[1][:n] for sign in (1, -1))
-            information[number] = (above - below) / (2 * _STEP)
-        symmetric = 0.5 * (information + information.T) * self.n_looks
-        covariance: Floats = np.linalg.pinv(symmetric).astype(np.float64)
-        return covariance
+        total: Floats = np.zeros((n, n))
+        for block in self.blocks:
+            # A copy of the parameters for each sequence, whose slope is that sequence's score.
+            shared = torch.tensor(point[:n]).expand(len(block.rows), n).T.clone().requires_grad_()
+            dynamics = self.dynamics([*shared, *torch.tensor(point[n:])])
+            likely = filtered(block, dynamics).log_likelihoods.sum()
+            (scores,) = torch.autograd.grad(likely, shared)
+            total += (scores @ scores.T).numpy()
+        return total / self.n_looks
 
 
 def _fitted(
@@ -236,7 +295,9 @@ class _Scale(NamedTuple):
 
 
 def _estimates(objective: _Objective, point: Floats) -> dict[str, Estimate]:
-    covariance, n = objective.covariance(point), objective.n_looks
+    n = objective.n_looks
+    information = objective.information(point) * n
+    covariance: Floats = np.linalg.pinv(information).astype(np.float64)
     errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     places = {name: number for number, name in enumerate(objective.names)}
     found = {

@@ -13,7 +13,7 @@ _NODES = 9
 
 
 class Dynamics(NamedTuple):
-    """The parameters of all users, scalar tensors but for the appeals.
+    """The parameters, scalar tensors but for the appeals; or of n sequences each, (n,).
 
     An item i of topic j attracts at step t with the score
 
@@ -84,12 +84,18 @@ def filtered(looks: Looks, dynamics: Dynamics) -> Filtered:
         if n_active < len(belief.taste):  # the longest come first: those at the end are over
             done.append((total[n_active:], belief.taste[n_active:], belief.taste_var[n_active:]))
             belief = _Belief(*(part[:n_active] for part in belief))
-            total = total[:n_active]
+            total, dynamics = total[:n_active], _of_first(dynamics, n_active)
         belief = _moved(belief, looks, number, dynamics)
         likely, belief = _updated(belief, looks, number, dynamics)
         total = total + likely
     done.append((total, belief.taste, belief.taste_var))
     return Filtered(*(torch.cat(parts[::-1]) for parts in zip(*done, strict=True)))
+
+
+def _of_first(dynamics: Dynamics, n: int) -> Dynamics:
+    """Return the parameters of the first sequences, where each has its own."""
+    own = {name: getattr(dynamics, name) for name in Dynamics._fields[:-1]}
+    return dynamics._replace(**{name: part[:n] for name, part in own.items() if part.dim()})
 
 
 def _first_belief(n: int, dynamics: Dynamics) -> _Belief:
