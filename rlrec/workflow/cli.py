@@ -214,6 +214,38 @@ def fit_users(
         print(f'Users: {out}  (gym.make("rlrec/FittedUsers-v0", path="{out}"))')
 
 
+@app.command("validate-users")
+def validate_users(
+    users: Annotated[Path, typer.Option(metavar="DIR", help="Folder of fitted users.")],
+    log: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Not that which they were fitted to."),
+    ],
+    population: Annotated[str, typer.Option(help="new, train, validation or test.")] = "new",
+    channel: Annotated[
+        str | None, typer.Option(help="Response above 0 where an item was taken; the first.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it as JSON.")] = None,
+) -> None:
+    """Say where fitted users behave like those of a log, and where they do not."""
+    with one_line_errors("Nothing was written."):
+        from rlrec.workflow.fitting import ValidateOrder, validate, verdict_json, verdict_rows
+        from rlrec.workflow.run_folder import write_file
+
+        order = ValidateOrder(
+            users=users, log=log, population=population, channel=channel, seed=seed
+        )
+        found = validate(order)
+        columns = ["aspect", "simulated users", "two halves of the log", "verdict"]
+        print_table(
+            "How far simulated users are from those of the log", columns, verdict_rows(found)
+        )
+        if out is not None:
+            write_file(out, verdict_json(order, found))
+            print(f"Verdict: {out}")
+
+
 @app.command()
 def evaluate(
     paths: Annotated[list[Path], typer.Argument(metavar="RUN | MODEL...")],

@@ -358,7 +358,7 @@ def test_wrong_arguments_are_refused_by_name(model: FittedUsersModel, tmp_path: 
         users_of(1, drift_weight=-1.0)
     with pytest.raises(ConfigError, match="initial"):
         users_of(1, initial_budget=0.0)
-    with pytest.raises(ConfigError, match="FittedUsersModel or None, got int"):
+    with pytest.raises(ConfigError, match="such a model or None, got int"):
         users_of(1, model=3)
     with pytest.raises(ModelFileError, match="no saved model in"):
         users_of(1, model=str(tmp_path / "nothing"))
