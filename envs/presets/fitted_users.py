@@ -104,8 +104,8 @@ def fitted_users(
     Version history:
         v0: Ours; dynamics of time and interests as Ie et al., 2019, "RecSim".
     """
+    fitted = _model_at(path) if model is None and path is not None else _model_of(model)
     model = _one_of(model, path)
-    fitted = _model_of(model)
     check_flag("tastes_observed", tastes_observed)
     check_flag("comes_back", comes_back)
     asked = {
@@ -114,13 +114,15 @@ def fitted_users(
         "tastes_observed": tastes_observed,
         "history_length": history_length,
         "max_steps": max_steps,
+        "comes_back": comes_back,
+        "path": None,  # told as model
     }
     if isinstance(fitted, SlateUsersModel):
         _check_for_slates(drift_weight, initial_budget, choice)
         size = fitted.slate_size if slate_size is None else slate_size
         problem = slate_users_problem(
             fitted,
-            {**asked, "slate_size": size, "comes_back": comes_back},
+            {**asked, "slate_size": size},
             env_id=ENV_ID,
             population=population,
             slate_size=size,
@@ -192,6 +194,17 @@ def _one_of(
     if model is not None and path is not None:
         raise ConfigError("model and path are two names of one thing: give one of them")
     return model if path is None else path
+
+
+def _model_at(path: object) -> _Model:
+    if not isinstance(path, str | Path):
+        raise ConfigError(
+            f"path must be the folder of saved fitted users, got {type(path).__name__}"
+        )
+    try:
+        return _model_of(path)
+    except ModelFileError as error:
+        raise ModelFileError(f"path: {error}") from None
 
 
 def _check_for_slates(drift_weight: float, initial_budget: float, choice: str) -> None:
