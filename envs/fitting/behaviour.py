@@ -8,6 +8,7 @@ from scipy.stats import ks_2samp
 from rlrec.arrays import Bools, Floats, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
+from rlrec.data.log_columns import items_shown
 from rlrec.envs.fitting.topic_sequences import NEW_VISIT, TopicSequences, topic_sequences
 
 MOST_STEPS_SINCE = 5
@@ -141,16 +142,12 @@ def _after_taking(told: TopicSequences) -> Rates:
 
 def steps_since_taken(told: TopicSequences) -> Ints:
     """Return for each look the steps since its topic was last taken in the visit, 0 for never."""
-    since = np.zeros(len(told.slot), np.int64)
-    running = -1
-    for number, (gap, before) in enumerate(zip(told.gap, told.before, strict=True)):
-        if gap == NEW_VISIT:
-            running = -1
-        elif gap > 0:
-            if before:
-                running = 0
-            running = running + int(gap) if running >= 0 else -1
-        since[number] = max(running, 0)
+    # All visits stand on one line of time, so that the last time is a running maximum.
+    gaps = np.where(told.gap == NEW_VISIT, 1, told.gap)
+    now = np.cumsum(gaps)
+    begun = np.maximum.accumulate(np.where(told.gap == NEW_VISIT, now, 0))
+    taken = np.maximum.accumulate(np.where(told.before > 0, now - gaps, 0))
+    since: Ints = np.where((taken >= begun) & (taken > 0), now - taken, 0)
     return since
 
 
@@ -172,13 +169,10 @@ def _visits(log: InteractionLog, catalogue: Catalogue, channel: str) -> _Visits:
     names += [name for name in ("candidates", "timestamp") if log.has(name)]
     columns = log.columns(names)
     taken = columns[f"response.{channel}"] > 0
-    items = columns["slate"]
-    if "candidates" in columns:
-        items = np.take_along_axis(columns["candidates"], items, axis=1)
     starts = np.flatnonzero(columns["step"] == 0)
     of_visit = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(taken))))
     rows, slots = np.nonzero(taken)
-    chosen = items[rows, slots]
+    chosen = items_shown(columns)[rows, slots]
     n_topics = catalogue.n_topics
     cells = of_visit[rows] * n_topics + catalogue.topics[chosen]
     by_topic = np.bincount(cells, minlength=len(starts) * n_topics).reshape(-1, n_topics)

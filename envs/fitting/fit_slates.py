@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rlrec.arrays import Floats
+from rlrec.baselines.logged_responses import check_belongs
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
+from rlrec.data.log_columns import items_shown
 from rlrec.envs.fitting.populations import check_shares, drawn_populations
 from rlrec.envs.fitting.return_gaps import fit_return_gaps
 from rlrec.envs.fitting.slate_users import ASSUMED, SlateUsersModel
 from rlrec.envs.fitting.topic_sequences import Scanning
 from rlrec.envs.fitting.visit_ends import fit_visit_ends
-from rlrec.errors import CatalogueMismatchError, DataError
+from rlrec.errors import DataError
 from rlrec.evaluation import Estimate
 
 if TYPE_CHECKING:
@@ -47,19 +49,20 @@ def fit_slate_users(
         scanning: `cascade` (at most one item of a slate is taken) or `position_based`; by default
             the former where no slate has two items taken.
         channel: Above 0 where an item was taken; by default the first.
-        most_visits: Of more, as many drawn at random for `fit_dynamics`.
+        most_visits: Of more, as many drawn at random for `fit_dynamics`, and the persons of the
+            model are those of these visits.
         shares: Of the persons, for the populations train, validation and test.
         seed: Of what is drawn.
 
     Raises:
         CatalogueMismatchError: The log is of other items.
         ConfigError: The shares do not sum to 1.
-        DataError: Nothing was ever taken, or everything, or a population has nobody.
+        DataError: Nothing was ever taken, or everything, a population has nobody, or the items are
+            fresh candidates without identity.
     """
-    if log.metadata.catalogue_fingerprint not in ("", catalogue.fingerprint):
-        raise CatalogueMismatchError(f"{log.name} is of another catalogue than the one given")
     from rlrec.envs.fitting.dynamics import fit_dynamics  # brings torch
 
+    check_belongs(log, catalogue)
     check_shares(shares)
     totals = _totals(log, catalogue, channel or log.metadata.response_channels[0])
     if scanning is None:
@@ -110,13 +113,10 @@ def _totals(log: InteractionLog, catalogue: Catalogue, channel: str) -> _Totals:
     for block in log.blocks(names=names):
         taken = block[f"response.{channel}"] > 0
         n_taken = taken.sum(axis=1)
-        slates = block["slate"]
-        if "candidates" in block:
-            slates = np.take_along_axis(block["candidates"], slates, axis=1)
         # The reward of a slate is shared by the items taken of it.
         each = np.divide(block["reward"], n_taken, out=np.zeros(len(taken)), where=n_taken > 0)
         rows, slots = np.nonzero(taken)
-        items = slates[rows, slots]
+        items = items_shown(block)[rows, slots]
         taken_of += np.bincount(items, minlength=catalogue.n_items)
         reward_of += np.bincount(items, each[rows], catalogue.n_items)
         n_rows, most = n_rows + len(taken), max(most, int(n_taken.max(initial=0)))

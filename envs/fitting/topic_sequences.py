@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rlrec.arrays import Bools, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
+from rlrec.data.log_columns import items_shown
 from rlrec.errors import ConfigError, DataError
 from rlrec.slates import repeated_slots
 
@@ -141,47 +142,36 @@ def _rows(
     log: InteractionLog, catalogue: Catalogue, channel: str | None, most: int | None, seed: int
 ) -> _Rows:
     channel = channel or log.metadata.response_channels[0]
-    names = ["user_id", "episode_id", "step", "slate", f"response.{channel}"]
-    if log.has("candidates"):
-        names.append("candidates")
+    names = ["user_id", "step", "slate", f"response.{channel}"]
+    names += ["candidates"] if log.has("candidates") else []
     kept = _drawn_visits(log, most, seed)
     parts: list[list[NDArray[np.generic]]] = []
-    for block in log.blocks(names=names):
-        rows = slice(None) if kept is None else np.isin(block["episode_id"], kept)
-        slate = block["slate"]
-        if "candidates" in block:
-            slate = np.take_along_axis(block["candidates"], slate, axis=1)
-        parts.append(
-            [
-                block["user_id"][rows],
-                block["episode_id"][rows],
-                block["step"][rows],
-                slate[rows],
-                block[f"response.{channel}"][rows] > 0,
-            ]
-        )
-    users, episodes, steps, slates, taken = (
+    n_before = 0
+    for block in log.blocks(names=names):  # in order of person, visit and step
+        visit = n_before - 1 + np.cumsum(block["step"] == 0)
+        n_before = int(visit[-1]) + 1
+        rows = slice(None) if kept is None else kept[visit]
+        columns = block["user_id"], visit, block["step"], items_shown(block)
+        parts.append([column[rows] for column in columns])
+        parts[-1].append(block[f"response.{channel}"][rows] > 0)
+    users, visits, steps, slates, taken = (
         np.concatenate(part) for part in zip(*parts, strict=True)
     )
     person_ids, person = np.unique(users, return_inverse=True)
-    _, episode = np.unique(episodes, return_inverse=True)
-    order = np.lexsort((steps, episode, person))
-    person, episode = person[order], episode[order]
-    begins = np.append(True, (np.diff(person) != 0) | (np.diff(episode) != 0))
-    return _Rows(
-        person, np.cumsum(begins) - 1, steps[order], slates[order], taken[order], person_ids
-    )
+    _, visit = np.unique(visits, return_inverse=True)
+    return _Rows(person, visit, steps, slates, taken, person_ids)
 
 
-def _drawn_visits(log: InteractionLog, most: int | None, seed: int) -> NDArray[np.generic] | None:
+def _drawn_visits(log: InteractionLog, most: int | None, seed: int) -> Bools | None:
+    """Return which visits are kept, in the order of the log; None for all."""
     if most is None:
         return None
-    found = [np.unique(block["episode_id"]) for block in log.blocks(names=["episode_id"])]
-    visits = np.unique(np.concatenate(found))
-    if len(visits) <= most:
+    n_visits = sum(int((block["step"] == 0).sum()) for block in log.blocks(names=["step"]))
+    if n_visits <= most:
         return None
-    drawn: NDArray[np.generic] = np.random.default_rng(seed).choice(visits, most, replace=False)
-    return np.sort(drawn)
+    kept = np.zeros(n_visits, bool)
+    kept[np.random.default_rng(seed).choice(n_visits, most, replace=False)] = True
+    return kept
 
 
 def _sequences(rows: _Rows, catalogue: Catalogue, scanning: Scanning) -> TopicSequences:
@@ -192,7 +182,7 @@ def _sequences(rows: _Rows, catalogue: Catalogue, scanning: Scanning) -> TopicSe
     steps, slots = np.nonzero(looked)
     items = rows.slate[looked]
     pairs = rows.person[steps] * catalogue.n_topics + catalogue.topics[items]
-    order = np.lexsort((slots, steps, pairs))  # steps are in order of visit and time already
+    order = np.lexsort((slots, steps, pairs))  # rows are in order of visit and time already
     step, slot, item, pair = (part[order] for part in (steps, slots, items, pairs))
     taken = rows.taken[looked][order]
     is_new = np.append(True, pair[1:] != pair[:-1])

@@ -9,7 +9,7 @@ from scipy.sparse import coo_array, csr_array
 from rlrec.arrays import Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
-from rlrec.data.log_columns import Columns, response_column
+from rlrec.data.log_columns import items_shown, response_column
 from rlrec.errors import CatalogueMismatchError, DataError
 
 
@@ -27,14 +27,14 @@ def count_responses(log: InteractionLog, catalogue: Catalogue | None = None) -> 
         DataError: The slates are of fresh candidates without identity.
         CatalogueMismatchError: The log was recorded with another catalogue.
     """
-    _check_belongs(log, catalogue)
+    check_belongs(log, catalogue)
     names = ["user_id", "slate", response_column(log.metadata.response_channels[0])]
     if log.has("candidates"):
         names.append("candidates")
     user_ids, responders, items = [], [], []
     highest = -1
     for block in log.blocks(names):
-        shown = _items_shown(block)
+        shown = items_shown(block)
         rows, slots = np.nonzero(block[names[2]] > 0)
         user_ids.append(np.unique(block["user_id"]))
         responders.append(block["user_id"][rows])
@@ -48,11 +48,17 @@ def count_responses(log: InteractionLog, catalogue: Catalogue | None = None) -> 
     return _matrix(np.unique(np.concatenate(user_ids)), responders, items, n_items)
 
 
-def _check_belongs(log: InteractionLog, catalogue: Catalogue | None) -> None:
+def check_belongs(log: InteractionLog, catalogue: Catalogue | None) -> None:
+    """Check that the items of a log have an identity, and are those of a catalogue.
+
+    Raises:
+        DataError: They are fresh candidates.
+        CatalogueMismatchError: They are of another catalogue.
+    """
     if log.has("candidate_features") and not log.has("candidates"):
         raise DataError(
-            f"{log.name}: its slates are of fresh candidates without identity, from which no "
-            "collaborative filtering can learn"
+            f"{log.name}: its slates are of fresh candidates without identity, from which nothing "
+            "can be learned of single items"
         )
     recorded = log.metadata.catalogue_fingerprint
     if catalogue is not None and recorded not in (None, catalogue.fingerprint):
@@ -60,14 +66,6 @@ def _check_belongs(log: InteractionLog, catalogue: Catalogue | None) -> None:
             f"{log.name} was recorded with the catalogue {recorded}, the one given is "
             f"{catalogue.fingerprint}"
         )
-
-
-def _items_shown(block: Columns) -> Ints:
-    """Return slates as item_index, (n_rows, K); with candidates they hold positions among them."""
-    slates: Ints = block["slate"]
-    if "candidates" not in block:
-        return slates
-    return np.take_along_axis(block["candidates"], slates, axis=1)
 
 
 def _matrix(

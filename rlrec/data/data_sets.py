@@ -89,7 +89,7 @@ class DataSet:
             return self.opened(self.load(path, path=out, **arguments))
         opened = self.opened(self.load(path, **arguments))
         if out is not None:
-            opened.log.write(out)
+            opened.log.write(out, catalogue=opened.catalogue)
         return opened
 
     def _check_arguments(self, arguments: Mapping[str, Any]) -> None:

@@ -192,12 +192,15 @@ class InteractionLog:
         """Return the same log with all columns loaded."""
         return type(self)(self.columns(), self.metadata, self.name)
 
-    def write(self, path: str | Path, overwrite: bool = False) -> None:
+    def write(
+        self, path: str | Path, overwrite: bool = False, catalogue: Catalogue | None = None
+    ) -> None:
         """Write the log to a folder, which appears only when it is complete.
 
         Args:
             path: Folder to make.
             overwrite: Replace a log that is there already.
+            catalogue: The items, written beside it for `read_catalogue`; None for none.
 
         Raises:
             DataError: Something is there already, or something that is not a log.
@@ -206,7 +209,7 @@ class InteractionLog:
             parts, n_parts = self._source.parts(), len(self._source.paths)
         else:
             parts, n_parts = self.blocks(n_rows=_PART_ROWS), -(-self.n_rows // _PART_ROWS)
-        write_parts(Path(path), parts, n_parts, self.metadata, overwrite)
+        write_parts(Path(path), parts, n_parts, self.metadata, overwrite, catalogue)
 
     def require_propensities(self) -> None:
         """Raise PropensityError if the log does not say how likely its slates were."""

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rlrec.arrays import Ints
 from rlrec.data.log_metadata import LogMetadata
 from rlrec.errors import LogFormatError, UnknownNameError, nearest_hint
 
@@ -55,6 +56,14 @@ _RESPONSE_RULE = _Rule(np.float32, "fiub", 1, per_slot=True)
 def response_column(channel: str) -> str:
     """Return the name of a channel's column."""
     return _RESPONSE + channel
+
+
+def items_shown(columns: Columns) -> Ints:
+    """Return slates as item_index, (n_rows, K); with candidates they hold positions among them."""
+    slates: Ints = columns["slate"]
+    if "candidates" not in columns:
+        return slates
+    return np.take_along_axis(columns["candidates"], slates, axis=1)
 
 
 def known_columns(metadata: LogMetadata) -> tuple[str, ...]:

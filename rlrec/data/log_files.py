@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rlrec.data.catalogue_files import CATALOGUE_FILE
+from rlrec.data.catalogue import Catalogue
+from rlrec.data.catalogue_files import CATALOGUE_FILE, write_catalogue
 from rlrec.data.log_columns import Columns, from_table, to_table
 from rlrec.data.log_metadata import LogMetadata
 from rlrec.errors import DataError, LogFormatError
@@ -91,7 +92,12 @@ class LogParts:
 
 
 def write_parts(
-    path: Path, parts: Iterable[Columns], n_parts: int, metadata: LogMetadata, overwrite: bool
+    path: Path,
+    parts: Iterable[Columns],
+    n_parts: int,
+    metadata: LogMetadata,
+    overwrite: bool,
+    catalogue: Catalogue | None = None,
 ) -> None:
     """Write a log as one Parquet file a part; `path` appears when all of them are written.
 
@@ -101,11 +107,12 @@ def write_parts(
         n_parts: How many there are.
         metadata: Of the whole log.
         overwrite: Replace a log that is there already.
+        catalogue: Written beside the parts; None for none.
 
     Raises:
         DataError: `path` is there already, or is not a log and so is not replaced.
     """
-    with new_folder(path, overwrite) as folder:
+    with new_folder(path, overwrite, catalogue) as folder:
         for number, columns in enumerate(parts):
             write_part(folder, number, n_parts, columns, metadata)
 
@@ -123,8 +130,10 @@ def write_part(
 
 
 @contextmanager
-def new_folder(path: Path, overwrite: bool) -> Iterator[Path]:
+def new_folder(path: Path, overwrite: bool, catalogue: Catalogue | None = None) -> Iterator[Path]:
     """Give a hidden folder beside `path` that takes its name at the end, or vanishes.
+
+    A catalogue, if there is one, is written into it last.
 
     Raises:
         DataError: `path` is there already, or is not a log and so is not replaced.
@@ -135,6 +144,8 @@ def new_folder(path: Path, overwrite: bool) -> Iterator[Path]:
     hidden.mkdir(parents=True)
     try:
         yield hidden
+        if catalogue is not None:
+            write_catalogue(hidden, catalogue)
         _take_place(hidden, path)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)

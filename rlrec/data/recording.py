@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rlrec.arrays import Ints, Observations
-from rlrec.data.catalogue_files import write_catalogue
 from rlrec.data.history import HISTORY_KEYS
 from rlrec.data.log import InteractionLog, LogMetadata
 from rlrec.data.log_columns import OBSERVED_KEYS, Columns, arrange, response_column
@@ -85,11 +84,9 @@ def record_log(
         log = InteractionLog.from_columns(rows, metadata)
         if path is None:
             return log
-        log.write(path, overwrite)
+        log.write(path, overwrite, recording.catalogue)
     else:
         _write_blocks(Path(path), recording, metadata, overwrite)
-    if recording.catalogue is not None:
-        write_catalogue(path, recording.catalogue)
     return InteractionLog.open(path)
 
 
@@ -232,7 +229,7 @@ def _write_blocks(
     path: Path, recording: _Recording, metadata: LogMetadata, overwrite: bool
 ) -> None:
     """Write a part for each block of users, so that no more than one is in memory."""
-    with new_folder(path, overwrite) as folder:
+    with new_folder(path, overwrite, recording.catalogue) as folder:
         reached, in_order = None, True
         for number, block in enumerate(recording.blocks()):
             columns, full = arrange(block, metadata)

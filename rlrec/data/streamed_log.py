@@ -112,7 +112,7 @@ def write_streamed(
     if path is None:
         log = InteractionLog.from_columns(_joined(list(parts)), metadata)
     else:
-        write_parts(path, parts, maker.n_parts, metadata, overwrite)
+        write_parts(path, parts, maker.n_parts, metadata, overwrite, catalogue)
         log = InteractionLog.open(path)
     return StreamedLog(log, maker.n_repeats, np.concatenate(maker.marks))
 

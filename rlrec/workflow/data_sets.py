@@ -6,7 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rlrec.data.catalogue_files import write_catalogue
 from rlrec.data.data_sets import DATA_SETS, DataSet, Opened, find_data_set
 from rlrec.data.log_facts import LogFacts, Range, log_facts
 
@@ -54,10 +53,7 @@ def load_data_set(
     entry = find_data_set(name)
     with TemporaryDirectory(prefix="rlrec-data-") as folder:
         place = Path(folder) / "log" if out is None and entry.streams else out
-        opened = entry.open(path, arguments, place)
-        if out is not None and opened.catalogue is not None:
-            write_catalogue(out, opened.catalogue)
-        lines = [entry.title, *_holds(opened)]
+        lines = [entry.title, *_holds(entry.open(path, arguments, place))]
     lines += [_line("terms", entry.terms)]
     return lines if out is None else [*lines, _line("log", str(out))]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rlrec.data import InteractionLog
+from rlrec.data import InteractionLog, read_catalogue
 from rlrec.data.data_sets import DATA_SETS
 from rlrec.workflow.cli import app
 from tests.data import test_coat, test_kuairand
@@ -58,7 +58,8 @@ def test_a_log_is_written_where_asked(tmp_path: Path) -> None:
     folder, out = test_kuairand.write(tmp_path / "set"), tmp_path / "log"
     shown = said("kuairand", str(folder), "--arg", "part=random", "--out", str(out))
     assert f"log           {out}" in shown and "CC BY-SA 4.0" in shown
-    assert InteractionLog.open(out).metadata.logging_policy == "uniform"
+    log = InteractionLog.open(out, read_catalogue(out))
+    assert log.metadata.logging_policy == "uniform"
 
 
 def test_without_out_nothing_is_left(tmp_path: Path) -> None:

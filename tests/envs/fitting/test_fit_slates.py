@@ -1,6 +1,7 @@
 """Users fitted to slates of known users: they behave like those, and say what is assumed."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,13 @@ from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator, make_simulator
 from rlrec.envs.fitting.fit_slates import fit_slate_users
 from rlrec.envs.fitting.slate_users import ASSUMED, SlateUsersModel
-from rlrec.errors import ConfigError, DataError, ModelFileError, UnknownNameError
+from rlrec.errors import (
+    CatalogueMismatchError,
+    ConfigError,
+    DataError,
+    ModelFileError,
+    UnknownNameError,
+)
 from rlrec.policy import RandomPolicy
 
 ENV_ID = "rlrec/FittedUsers-v0"
@@ -162,3 +169,16 @@ def test_one_user_is_too_few_for_three_populations(log: InteractionLog) -> None:
     catalogue: Any = known_users().catalogue
     with pytest.raises(DataError, match="leaves nobody in the population"):
         fit_slate_users(InteractionLog.from_columns(columns, log.metadata), catalogue)
+
+
+def test_a_log_of_other_items_or_of_none_known_is_told_apart(log: InteractionLog) -> None:
+    catalogue: Any = known_users().catalogue
+    columns = {name: log.column(name) for name in log.column_names}
+    for fingerprint, fits in ((None, True), ("0" * 16, False)):
+        metadata = replace(log.metadata, catalogue_fingerprint=fingerprint)
+        other = InteractionLog.from_columns(columns, metadata)
+        if fits:
+            fit_slate_users(other, catalogue, most_visits=50)
+        else:
+            with pytest.raises(CatalogueMismatchError, match="recorded with the catalogue 0000"):
+                fit_slate_users(other, catalogue)
