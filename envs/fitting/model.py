@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Floats32, Ints
-from rlrec.baselines.model_folder import SavedModel, read_model, write_model
 from rlrec.baselines.settings import (
     check_above_zero,
     check_count,
     check_seed,
 )
 from rlrec.data.catalogue import Catalogue
-from rlrec.envs.fitting.model_labels import label_arrays, labelled
 from rlrec.envs.fitting.pair_values import PairFactors, PairValues, standardised
 from rlrec.envs.fitting.populations import POPULATIONS, check_shares
+from rlrec.envs.fitting.saved_users import SavedUsers
 from rlrec.envs.simulator import Assumption
-from rlrec.errors import ConfigError, DataError, ModelFileError
+from rlrec.errors import ConfigError, DataError
 
 QUALITY_BOUND = 3.0
 """Qualities lie between minus and plus this: the range of topic means in interest evolution."""
-
-_KIND, _NAME, _VERSION = "user-model", "fitted_users", 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +96,7 @@ class FitFigures(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FittedUsersModel:
+class FittedUsersModel(SavedUsers):
     """P persons and N items learned from ratings, made by `fit_users`.
 
     Attraction is learned from what persons chose to rate: the inner product of the factors of
@@ -112,6 +105,17 @@ class FittedUsersModel:
 
     Stability: experimental.
     """
+
+    saved_name: ClassVar[str] = "fitted_users"
+    saved_version: ClassVar[int] = 1
+    learned: ClassVar[tuple[str, ...]] = (
+        "person_factors",
+        "item_factors",
+        "person_bias",
+        "item_bias",
+        "person_rating_factors",
+        "item_rating_factors",
+    )
 
     catalogue: Catalogue
     """The items with enough ratings."""
@@ -155,11 +159,6 @@ class FittedUsersModel:
                     )
 
     @property
-    def n_persons(self) -> int:
-        """Number of persons, P."""
-        return len(self.person_ids)
-
-    @property
     def quality_centre(self) -> float:
         """Rating of quality 0."""
         given = self.settings.quality_centre
@@ -194,53 +193,9 @@ class FittedUsersModel:
         """What is observed of a person where tastes are observed, (P, factors)."""
         return self._standard_factors.persons.astype(np.float32)
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """16 hex digits that change with the persons, the items or what was learned of them."""
-        digest = hashlib.sha256(self.catalogue.fingerprint.encode())
-        digest.update(json.dumps(self._plain_values(), sort_keys=True).encode())
-        for name, array in sorted(self._arrays().items()):
-            digest.update(name.encode() + array.tobytes())
-        return digest.hexdigest()[:16]
-
     def card(self) -> tuple[Assumption, ...]:
         """Return every value of the model with its status: estimated or assumed."""
         return (*_estimates(self), *_assumptions(self))
-
-    def save(self, folder: Path | str) -> None:
-        """Write the model to `folder` as safetensors with a JSON card.
-
-        Raises:
-            ModelFileError: `folder` holds something that is not a model.
-        """
-        write_model(
-            folder,
-            SavedModel(
-                _NAME,
-                asdict(self.settings),
-                {"version": _VERSION, **self._plain_values()},
-                {**self._arrays(), **label_arrays(self.catalogue, self.person_ids)},
-            ),
-            _KIND,
-        )
-
-    @classmethod
-    def load(cls, folder: Path | str) -> Self:
-        """Read a model that `save` wrote.
-
-        Raises:
-            ModelFileError: The folder is missing, damaged, of another kind or version.
-        """
-        saved = read_model(folder, _KIND)
-        if saved.model != _NAME or saved.state.get("version") != _VERSION:
-            raise ModelFileError(
-                f"{folder} holds {saved.model!r} of version {saved.state.get('version')!r}; this "
-                f"release reads {_NAME!r} of version {_VERSION}"
-            )
-        try:
-            return cls(**_parts(saved))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFileError(f"{folder} is damaged: {error!r}") from error
 
     @cached_property
     def _standard_factors(self) -> PairFactors:
@@ -249,7 +204,10 @@ class FittedUsersModel:
     def _quality_of(self, rating: float) -> float:
         return (rating - self.quality_centre) / self.quality_spread
 
-    def _plain_values(self) -> dict[str, Any]:
+    def _settings(self) -> dict[str, Any]:
+        return asdict(self.settings)
+
+    def _plain(self) -> dict[str, Any]:
         names = ("choice_scale", "nothing_score", "rating_mean", "rating_sd")
         return {
             **{name: getattr(self, name) for name in names},
@@ -257,40 +215,15 @@ class FittedUsersModel:
             "figures": self.figures._asdict(),
         }
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        learned = {name: getattr(self, name) for name in _LEARNED}
-        populations = {f"population {name}": rows for name, rows in self.populations.items()}
-        catalogue = {"topics": self.catalogue.topics, "features": self.catalogue.features}
-        return learned | populations | catalogue
-
-
-_LEARNED = (
-    "person_factors",
-    "item_factors",
-    "person_bias",
-    "item_bias",
-    "person_rating_factors",
-    "item_rating_factors",
-)
-
-
-def _parts(saved: SavedModel) -> dict[str, Any]:
-    """Return the arguments of `FittedUsersModel` from what was saved."""
-    arrays: Mapping[str, Any] = saved.arrays
-    catalogue, person_ids = labelled(arrays)
-    state = {key: value for key, value in saved.state.items() if key != "version"}
-    low, high = state.pop("rating_range")
-    settings = {**saved.settings, "shares": tuple(saved.settings["shares"])}
-    return {
-        **state,
-        **{name: arrays[name] for name in _LEARNED},
-        "rating_range": (float(low), float(high)),
-        "figures": FitFigures(**state["figures"]),
-        "settings": FitSettings(**settings),
-        "catalogue": catalogue,
-        "person_ids": person_ids,
-        "populations": {name: arrays[f"population {name}"] for name in POPULATIONS},
-    }
+    @classmethod
+    def _restored(cls, settings: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+        low, high = state["rating_range"]
+        return {
+            **state,
+            "rating_range": (float(low), float(high)),
+            "figures": FitFigures(**state["figures"]),
+            "settings": FitSettings(**{**settings, "shares": tuple(settings["shares"])}),
+        }
 
 
 def _estimates(model: FittedUsersModel) -> list[Assumption]:

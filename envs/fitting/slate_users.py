@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints
-from rlrec.baselines.model_folder import SavedModel, read_model, write_model
 from rlrec.data.catalogue import Catalogue
-from rlrec.envs.fitting.model_labels import label_arrays, labelled
-from rlrec.envs.fitting.populations import POPULATIONS
+from rlrec.envs.fitting.saved_users import SavedUsers
 from rlrec.envs.simulator import Assumption
-from rlrec.errors import DataError, ModelFileError
+from rlrec.errors import DataError
 from rlrec.evaluation import Estimate
 
 NEW = "new"
 """Population of users who are like those seen, but none of them."""
-_KIND, _NAME, _VERSION = "user-model", "slate_users", 1
 
 ASSUMED: Mapping[str, float] = {
     "visit_base": -3.0,
@@ -55,11 +48,15 @@ _NOTES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SlateUsersModel:
+class SlateUsersModel(SavedUsers):
     """P persons and N items learned from slates, made by `fit_slate_users`.
 
     Stability: experimental.
     """
+
+    saved_name: ClassVar[str] = "slate_users"
+    saved_version: ClassVar[int] = 1
+    learned: ClassVar[tuple[str, ...]] = ("appeals", "yields", "tastes", "taste_variances")
 
     catalogue: Catalogue
     scanning: str
@@ -101,20 +98,6 @@ class SlateUsersModel:
                     f"{name} needs shape {needed} of finite numbers, got shape {array.shape}"
                 )
 
-    @property
-    def n_persons(self) -> int:
-        """Number of persons, P."""
-        return len(self.person_ids)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """16 hex digits that change with the items, the persons or what was learned of them."""
-        digest = hashlib.sha256(self.catalogue.fingerprint.encode())
-        digest.update(json.dumps(self._plain(), sort_keys=True).encode())
-        for name, array in sorted(self._arrays().items()):
-            digest.update(name.encode() + array.tobytes())
-        return digest.hexdigest()[:16]
-
     def card(self) -> tuple[Assumption, ...]:
         """Return every value of the model with its status: estimated, with interval, or assumed."""
         figures = self.figures
@@ -126,13 +109,13 @@ class SlateUsersModel:
             f"{figures['log_likelihood']:.4f} a look, where one click rate for all gives "
             f"{figures['constant_log_likelihood']:.4f}",
         )
-        return (seen, *(self._line(name) for name in _NOTES), *self._further_lines())
+        told = [name for name in _NOTES if name != "decay" or self.scanning != "cascade"]
+        return (seen, *(self._line(name) for name in told), *self._further_lines())
 
     def _line(self, name: str) -> Assumption:
         value, estimate = self.values[name], self.estimates.get(name)
         if estimate is None:
-            part = "gaps" if name.startswith("gap") else "visits" if "visit" in name else ""
-            why = self.silent.get(part, "too little in the log bears on it")
+            why = self.silent.get(f"{name.split('_')[0]}s", "too little in the log bears on it")
             return Assumption(name, f"{value:.3g}", "assumed", f"{_NOTES[name]}; {why}")
         told = f"{value:.3g} ({estimate.low:.3g} to {estimate.high:.3g})"
         return Assumption(name, told, "estimated", _NOTES[name])
@@ -150,34 +133,6 @@ class SlateUsersModel:
             Assumption("satisfaction, churn", "none", "assumed", "a log of clicks is silent"),
         )
 
-    def save(self, folder: Path | str) -> None:
-        """Write the model to `folder` as safetensors with a JSON card.
-
-        Raises:
-            ModelFileError: `folder` holds something that is not a model.
-        """
-        state = {"version": _VERSION, **self._plain()}
-        arrays = self._arrays() | label_arrays(self.catalogue, self.person_ids)
-        write_model(folder, SavedModel(_NAME, {}, state, arrays), _KIND)
-
-    @classmethod
-    def load(cls, folder: Path | str) -> Self:
-        """Read a model that `save` wrote.
-
-        Raises:
-            ModelFileError: The folder is missing, damaged, of another kind or version.
-        """
-        saved = read_model(folder, _KIND)
-        if saved.model != _NAME or saved.state.get("version") != _VERSION:
-            raise ModelFileError(
-                f"{folder} holds {saved.model!r} of version {saved.state.get('version')!r}; this "
-                f"release reads {_NAME!r} of version {_VERSION}"
-            )
-        try:
-            return cls(**_parts(saved))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFileError(f"{folder} is damaged: {error!r}") from error
-
     def _plain(self) -> dict[str, Any]:
         return {
             "scanning": self.scanning,
@@ -188,26 +143,7 @@ class SlateUsersModel:
             "silent": self.silent,
         }
 
-    def _arrays(self) -> dict[str, Any]:
-        learned = {name: getattr(self, name) for name in _LEARNED}
-        populations = {f"population {name}": rows for name, rows in self.populations.items()}
-        catalogue = {"topics": self.catalogue.topics, "features": self.catalogue.features}
-        return learned | populations | catalogue
-
-
-_LEARNED = ("appeals", "yields", "tastes", "taste_variances")
-
-
-def _parts(saved: SavedModel) -> dict[str, Any]:
-    """Return the arguments of `SlateUsersModel` from what was saved."""
-    arrays: Mapping[str, Any] = saved.arrays
-    catalogue, person_ids = labelled(arrays)
-    state = {key: value for key, value in saved.state.items() if key != "version"}
-    state["estimates"] = {name: Estimate(*found) for name, found in state["estimates"].items()}
-    return {
-        **state,
-        **{name: arrays[name] for name in _LEARNED},
-        "catalogue": catalogue,
-        "person_ids": person_ids,
-        "populations": {name: arrays[f"population {name}"] for name in POPULATIONS},
-    }
+    @classmethod
+    def _restored(cls, settings: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+        found = {name: Estimate(*numbers) for name, numbers in state["estimates"].items()}
+        return {**state, "estimates": found}

@@ -1,11 +1,9 @@
 """Users learned from a log of ratings: choices teach what attracts, ratings what satisfies."""
 
-from functools import lru_cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rlrec.arrays import Ints
-from rlrec.baselines.model_folder import read_model
 from rlrec.data.history import HistoryShape
 from rlrec.envs.arguments import check_flag, check_name, check_number
 from rlrec.envs.blocks.choice import ChoiceModel, LogitChoice
@@ -14,8 +12,7 @@ from rlrec.envs.blocks.response import WatchTime
 from rlrec.envs.blocks.scanning import CascadeChoice, LogisticAttraction
 from rlrec.envs.blocks.taste import InterestDrift
 from rlrec.envs.fitting.blocks import FittedTaste, RatedQuality
-from rlrec.envs.fitting.fit import fit_users
-from rlrec.envs.fitting.made_up_ratings import made_up_ratings
+from rlrec.envs.fitting.chosen_model import FittedModel, chosen_model, name_of
 from rlrec.envs.fitting.model import FittedUsersModel
 from rlrec.envs.fitting.populations import POPULATIONS
 from rlrec.envs.fitting.slate_users import SlateUsersModel
@@ -24,29 +21,37 @@ from rlrec.envs.planning.time_price import PlanningReference
 from rlrec.envs.presets.slate_users import slate_users_problem
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
 from rlrec.envs.users import Users
-from rlrec.errors import ConfigError, ModelFileError
+from rlrec.errors import ConfigError
 
 ENV_ID = "rlrec/FittedUsers-v0"
 FITTED_CHOICES = ("logit", "cascade")
-_SLATE_SIZE, _DRIFT_WEIGHT, _BUDGET = 10, 1.0, 200.0
-_IN_MEMORY = "in memory: "
+_SLATE_SIZE = 10
+_OF_RATINGS = {"drift_weight": 1.0, "initial_budget": 200.0, "choice": "logit"}
+_MADE_UP = (
+    Assumption(
+        "ratings",
+        "made up",
+        "assumed",
+        "fitted to these, for want of a log; nothing here is about real users",
+    ),
+)
 
 
 def fitted_users(
     n_users: int,
     first_user: int = 0,
     *,
-    model: str | Path | FittedUsersModel | SlateUsersModel | None = None,
+    path: str | Path | None = None,
+    model: FittedModel | None = None,
     population: str = "train",
     slate_size: int | None = None,
     tastes_observed: bool = False,
     history_length: int = 20,
     max_steps: int | None = None,
-    drift_weight: float = _DRIFT_WEIGHT,
-    initial_budget: float = _BUDGET,
+    drift_weight: float = 1.0,
+    initial_budget: float = 200.0,
     choice: str = "logit",
     comes_back: bool = False,
-    path: str | Path | None = None,
 ) -> UserSimulator:
     """Return users and items learned from a log of ratings (`fit_users`), or of slates.
 
@@ -83,9 +88,10 @@ def fitted_users(
     Arguments:
         n_users: B.
         first_user: Number of the first user of the batch.
-        model: Folder of a saved `FittedUsersModel`, or such a model; None for a small one fitted to
-            made-up ratings (200 persons, 120 items). A model in memory works alike, but is named in
-            `arguments` by its fingerprint, from which it cannot be made again: save it for that.
+        path: Folder of saved users; without it and without `model`, small ones fitted to made-up
+            ratings (200 persons, 120 items).
+        model: Fitted users in memory. They are named in `arguments` by their fingerprint, from
+            which they cannot be made again: save them for that, and give `path`.
         population: "train", "validation" or "test": different persons of the same log; from slates
             also "new": users like those, but none of them.
         slate_size: K; by default 10, from slates that of the log. The score of nothing is
@@ -99,64 +105,83 @@ def fitted_users(
             in, where from the top each item is taken with probability 1 / (1 + exp(score of
             nothing - score)) unless one above was.
         comes_back: From slates: whether an episode is all visits of a user; needs `max_steps`.
-        path: Another name for `model`, as a folder.
 
     Version history:
         v0: Ours; dynamics of time and interests as Ie et al., 2019, "RecSim".
     """
-    fitted = _model_at(path) if model is None and path is not None else _model_of(model)
-    model = _one_of(model, path)
+    fitted = chosen_model(model, path)
     check_flag("tastes_observed", tastes_observed)
     check_flag("comes_back", comes_back)
-    asked = {
-        "model": _name_of(model),
+    if slate_size is None:
+        slate_size = fitted.slate_size if isinstance(fitted, SlateUsersModel) else _SLATE_SIZE
+    shared: dict[str, Any] = {
         "population": population,
+        "slate_size": slate_size,
         "tastes_observed": tastes_observed,
         "history_length": history_length,
         "max_steps": max_steps,
+    }
+    of_ratings: dict[str, Any] = {
+        "drift_weight": drift_weight,
+        "initial_budget": initial_budget,
+        "choice": choice,
+    }
+    arguments = {
+        "model": name_of(model),
+        "path": None if path is None else str(path),
+        **shared,
+        **of_ratings,
         "comes_back": comes_back,
-        "path": None,  # told as model
     }
     if isinstance(fitted, SlateUsersModel):
-        _check_for_slates(drift_weight, initial_budget, choice)
-        size = fitted.slate_size if slate_size is None else slate_size
-        problem = slate_users_problem(
-            fitted,
-            {**asked, "slate_size": size},
-            env_id=ENV_ID,
-            population=population,
-            slate_size=size,
-            tastes_observed=tastes_observed,
-            history_length=history_length,
-            max_steps=max_steps,
-            comes_back=comes_back,
-        )
-        return UserSimulator(problem, n_users, first_user)
-    if comes_back:
-        raise ConfigError("comes_back is for users learned from slates: ratings tell no visits")
-    slate_size = _SLATE_SIZE if slate_size is None else slate_size
+        _check_left_alone(of_ratings, _OF_RATINGS, "users learned from ratings")
+        problem = slate_users_problem(fitted, ENV_ID, arguments, comes_back=comes_back, **shared)
+    else:
+        _check_left_alone({"comes_back": comes_back}, {"comes_back": False}, "those from slates")
+        is_made_up = model is None and path is None
+        problem = _rated_users_problem(fitted, arguments, is_made_up, **shared, **of_ratings)
+    return UserSimulator(problem, n_users, first_user)
+
+
+def _check_left_alone(given: Mapping[str, object], usual: Mapping[str, object], whose: str) -> None:
+    """Raise ConfigError where an argument that is not for these users is not left as it is."""
+    for name, value in given.items():
+        if value != usual[name]:
+            raise ConfigError(f"{name} is for {whose}; these do as their card says: leave it out")
+
+
+def _rated_users_problem(
+    fitted: FittedUsersModel,
+    arguments: dict[str, Any],
+    is_made_up: bool,
+    *,
+    population: str,
+    slate_size: int,
+    tastes_observed: bool,
+    history_length: int,
+    max_steps: int | None,
+    drift_weight: float,
+    initial_budget: float,
+    choice: str,
+) -> Problem:
+    """Return the problem of users learned from ratings; arguments as those of `fitted_users`."""
     check_number("drift_weight", drift_weight, 0.0)
     check_number("initial_budget", initial_budget, 0.0, above=True)
     check_name("choice", choice, FITTED_CHOICES)
+    check_name("population", population, POPULATIONS)
     budget = TimeBudget(initial=initial_budget, bonus_when_cut_short=False)
     catalogue = fitted.catalogue
     taste = FittedTaste(
         fitted.attraction,
         fitted.traits,
-        _population(fitted, population),
+        fitted.population(population),
         catalogue.n_topics,
         InterestDrift(),
         drift_weight,
     )
-    problem = Problem(
+    return Problem(
         env_id=ENV_ID,
-        arguments={
-            **asked,
-            "slate_size": slate_size,
-            "drift_weight": drift_weight,
-            "initial_budget": initial_budget,
-            "choice": choice,
-        },
+        arguments=arguments,
         users=Users(
             items=CatalogueItems(catalogue, RatedQuality(fitted.quality)),
             taste=taste,
@@ -176,111 +201,12 @@ def fitted_users(
         catalogue=catalogue,
         max_steps=max_steps,
         card=(
-            *_source(model),
+            *(_MADE_UP if is_made_up else ()),
             *fitted.card(),
             *_assumptions(population, drift_weight, budget, max_steps, choice),
         ),
         plan=PlanningReference.fit,
     )
-    return UserSimulator(problem, n_users, first_user)
-
-
-_Model = FittedUsersModel | SlateUsersModel
-
-
-def _one_of(
-    model: str | Path | _Model | None, path: str | Path | None
-) -> str | Path | _Model | None:
-    if model is not None and path is not None:
-        raise ConfigError("model and path are two names of one thing: give one of them")
-    return model if path is None else path
-
-
-def _model_at(path: object) -> _Model:
-    if not isinstance(path, str | Path):
-        raise ConfigError(
-            f"path must be the folder of saved fitted users, got {type(path).__name__}"
-        )
-    try:
-        return _model_of(path)
-    except ModelFileError as error:
-        raise ModelFileError(f"path: {error}") from None
-
-
-def _check_for_slates(drift_weight: float, initial_budget: float, choice: str) -> None:
-    given = {
-        "drift_weight": drift_weight != _DRIFT_WEIGHT,
-        "initial_budget": initial_budget != _BUDGET,
-        "choice": choice != FITTED_CHOICES[0],
-    }
-    for name in (name for name, is_given in given.items() if is_given):
-        raise ConfigError(
-            f"{name} is for users learned from ratings; those learned from slates do as the log "
-            "says (see card())"
-        )
-
-
-def _model_of(model: str | Path | _Model | None) -> _Model:
-    if isinstance(model, FittedUsersModel | SlateUsersModel):
-        return model
-    if model is None:
-        return _made_up_model()
-    if not isinstance(model, str | Path):
-        raise ConfigError(
-            "model must be the folder of saved fitted users, such a model or None, got "
-            f"{type(model).__name__}"
-        )
-    if str(model).startswith(_IN_MEMORY):
-        raise ModelFileError(
-            f"the model {str(model)!r} was never saved: save it, and pass its folder as `model`"
-        )
-    path = Path(model).absolute()
-    try:
-        saved = (path / "model.json").stat()
-    except OSError:
-        return load_fitted(path)  # says what is wrong
-    return _loaded(path, saved.st_mtime_ns, saved.st_ino)
-
-
-@lru_cache(maxsize=4)
-def _loaded(path: Path, written_ns: int, inode: int) -> _Model:
-    """Load a folder once, unless it has been written anew."""
-    return load_fitted(path)
-
-
-def load_fitted(path: str | Path) -> _Model:
-    """Return users learned from ratings or from slates, whichever a folder holds.
-
-    Raises:
-        ModelFileError: The folder is missing, damaged, of another kind or version.
-    """
-    is_of_slates = read_model(path, "user-model").model == "slate_users"
-    return SlateUsersModel.load(path) if is_of_slates else FittedUsersModel.load(path)
-
-
-@lru_cache(maxsize=1)
-def _made_up_model() -> FittedUsersModel:
-    return fit_users(made_up_ratings(), factors=8, rating_factors=8, choice_regularisation=1.0)
-
-
-def _name_of(model: str | Path | _Model | None) -> str | None:
-    if isinstance(model, FittedUsersModel | SlateUsersModel):
-        return f"{_IN_MEMORY}{model.fingerprint}"
-    return None if model is None else str(model)
-
-
-def _population(fitted: FittedUsersModel, name: str) -> Ints:
-    check_name("population", name, POPULATIONS)
-    if not len(fitted.populations[name]):
-        raise ConfigError(f"nobody is in the population {name!r}: its share is 0")
-    return fitted.populations[name]
-
-
-def _source(model: str | Path | _Model | None) -> tuple[Assumption, ...]:
-    if model is not None:
-        return ()
-    note = "fitted to these, for want of a log; nothing here is about real users"
-    return (Assumption("ratings", "made up", "assumed", note),)
 
 
 def _choice(name: str, nothing_score: float) -> ChoiceModel:

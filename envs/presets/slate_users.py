@@ -31,9 +31,9 @@ from rlrec.errors import ConfigError
 
 def slate_users_problem(
     model: SlateUsersModel,
+    env_id: str,
     arguments: dict[str, Any],
     *,
-    env_id: str,
     population: str,
     slate_size: int,
     tastes_observed: bool,
@@ -45,8 +45,8 @@ def slate_users_problem(
 
     Args:
         model: What was learned.
-        arguments: As the environment was asked for, to make it again.
         env_id: Of the environment.
+        arguments: As the environment was asked for, to make it again.
         population: "train", "validation", "test", or "new".
         slate_size: K.
         tastes_observed: Whether the interests are observed.
@@ -96,9 +96,7 @@ def _taste(model: SlateUsersModel, population: str) -> PersonTaste:
     if population == NEW:
         variance = model.values["taste_sd"] ** 2
         return PersonTaste(np.zeros((1, n_topics)), np.full((1, n_topics), variance))
-    rows = model.populations[population]
-    if not len(rows):
-        raise ConfigError(f"nobody is in the population {population!r}: its share is 0")
+    rows = model.population(population)
     return PersonTaste(model.tastes[rows], model.taste_variances[rows])
 
 

@@ -13,8 +13,8 @@ from rlrec.envs import (
     fit_users,
     make_simulator,
 )
+from rlrec.envs.fitting.chosen_model import load_fitted
 from rlrec.envs.fitting.fidelity import Verdict, fidelity
-from rlrec.envs.presets.fitted_users import load_fitted
 from rlrec.errors import ConfigError, DataError
 from rlrec.workflow.run_folder import json_text
 from rlrec.workflow.runner import ready_for_json
@@ -114,9 +114,7 @@ def validate(order: ValidateOrder) -> list[Verdict]:
             f"slates of {order.log} hold {log.metadata.slate_size} items, those of the users "
             f"{model.slate_size}"
         )
-    users = make_simulator(
-        "rlrec/FittedUsers-v0", 1, model=order.users, population=order.population
-    )
+    users = make_simulator("rlrec/FittedUsers-v0", 1, path=order.users, population=order.population)
     return fidelity(users, log, catalogue, channel=order.channel, seed=order.seed)
 
 

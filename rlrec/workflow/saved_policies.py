@@ -42,7 +42,7 @@ def environment_arguments(
         "evaluation": environment.evaluation,
     }[purpose]
     model = model or folder.stage_path("environment") / "model"
-    fitted = {"model": str(model)} if model.exists() else {}
+    fitted = {"path": str(model)} if model.exists() else {}
     return {**fitted, **environment.arguments, **changed}
 
 

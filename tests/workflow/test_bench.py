@@ -24,7 +24,7 @@ from rlrec.workflow.bench.command import BenchOrder, Finished, cells, report_aga
 from rlrec.workflow.bench.grid import run_grid
 from rlrec.workflow.bench.menu import MENU, Entry, agent_entries
 from rlrec.workflow.bench.results import read_results
-from rlrec.workflow.bench.tasks import TASKS, Task, sized, with_model
+from rlrec.workflow.bench.tasks import TASKS, Task, sized, with_fitted
 from rlrec.workflow.bench.tunings import write_tuning
 from rlrec.workflow.bench.worlds import judged, simulator_of_task
 from rlrec.workflow.cli import app
@@ -241,11 +241,11 @@ def test_an_entry_for_some_tasks_has_cells_in_no_other(
 def test_where_fitted_users_lie_is_no_matter_but_which_they_are() -> None:
     task = TASKS["log-to-live-mixed"]
     a, b, c = (
-        replace(first(), task=with_model(task, path)).fingerprint
+        replace(first(), task=with_fitted(task, path)).fingerprint
         for path in ("here/7f", "there/7f", "here/80")
     )
     assert a == b != c
-    assert with_model(TASKS["drift"], "here/7f") is TASKS["drift"]
+    assert with_fitted(TASKS["drift"], "here/7f") is TASKS["drift"]
 
 
 def movielens_like(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from rlrec.workflow.bench.menu import chosen_entries
 from rlrec.workflow.bench.page import page
 from rlrec.workflow.bench.results import read_results
 from rlrec.workflow.bench.tables import Table, all_tables
-from rlrec.workflow.bench.tasks import MOST_SEEDS, Size, Task, chosen_tasks, sized, with_model
+from rlrec.workflow.bench.tasks import MOST_SEEDS, Size, Task, chosen_tasks, sized, with_fitted
 from rlrec.workflow.bench.tunings import read_tunings
 from rlrec.workflow.run_folder import write_file
 
@@ -70,7 +70,7 @@ def cells(order: BenchOrder) -> list[Cell]:
     tasks = [sized(task, order.size) for task in chosen_tasks(order.tasks)]
     if order.ratings is not None:
         model = _fitted(order.ratings, order.results)
-        tasks = [with_model(task, model) for task in tasks]
+        tasks = [with_fitted(task, model) for task in tasks]
     return cells_of(tasks, chosen_entries(agents), order.n_seeds, read_tunings(order.tuned))
 
 

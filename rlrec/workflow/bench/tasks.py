@@ -80,9 +80,9 @@ class Task:
     def card(self) -> dict[str, Any]:
         """Return what decides the results, ready for JSON."""
         card = {name: value for name, value in asdict(self).items() if name != "title"}
-        model = self.arguments.get("model")
-        if model is not None:  # a folder named by its fingerprint: where it lies is no matter
-            card["arguments"] = {**self.arguments, "model": Path(model).name}
+        users = self.arguments.get("path")
+        if users is not None:  # a folder named by its fingerprint: where it lies is no matter
+            card["arguments"] = {**self.arguments, "path": Path(users).name}
         return card
 
     @classmethod
@@ -226,11 +226,11 @@ def sized(task: Task, size: Size) -> Task:
     return replace(task, arguments={**task.arguments, **cut}, budget=budget, cut=settings)
 
 
-def with_model(task: Task, model: str) -> Task:
+def with_fitted(task: Task, folder: str) -> Task:
     """Return a task with users fitted to a log of ratings, where its users are fitted ones."""
     if task.env_id != _RATED:
         return task
-    return replace(task, arguments={**task.arguments, "model": model})
+    return replace(task, arguments={**task.arguments, "path": folder})
 
 
 def chosen_tasks(names: Iterable[str]) -> list[Task]:

@@ -142,7 +142,7 @@ def test_users_may_come_back(model: SlateUsersModel) -> None:
         ({"drift_weight": 2.0}, "drift_weight is for users learned from ratings"),
         ({"choice": "cascade"}, "choice is for users learned from ratings"),
         ({"comes_back": True}, "give max_steps too"),
-        ({"path": "here"}, "two names of one thing"),
+        ({"path": "here"}, "give either a model in memory"),
     ],
 )
 def test_what_does_not_fit_is_refused(

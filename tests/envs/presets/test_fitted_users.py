@@ -317,7 +317,7 @@ def test_a_saved_model_gives_the_same_users_and_arguments_for_json(
     model: FittedUsersModel, tmp_path: Path
 ) -> None:
     model.save(tmp_path / "users")
-    users = users_of(6, model=str(tmp_path / "users"), slate_size=4, population="test")
+    users = users_of(6, path=str(tmp_path / "users"), slate_size=4, population="test")
     arguments = json.loads(json.dumps(users.arguments))
     slates = np.random.default_rng(0).integers(119, size=(40, 6, 4))
     again = play(users_of(6, **arguments), slates)
@@ -333,7 +333,7 @@ def test_a_folder_is_read_once_until_it_is_written_anew(
     folder = tmp_path / "users"
 
     def catalogue_of() -> Any:
-        return users_of(1, model=folder).catalogue
+        return users_of(1, path=folder).catalogue
 
     model.save(folder)
     first = catalogue_of()
@@ -358,10 +358,10 @@ def test_wrong_arguments_are_refused_by_name(model: FittedUsersModel, tmp_path: 
         users_of(1, drift_weight=-1.0)
     with pytest.raises(ConfigError, match="initial"):
         users_of(1, initial_budget=0.0)
-    with pytest.raises(ConfigError, match="such a model or None, got int"):
+    with pytest.raises(ConfigError, match="in memory or None, got int; the folder"):
         users_of(1, model=3)
     with pytest.raises(ModelFileError, match="no saved model in"):
-        users_of(1, model=str(tmp_path / "nothing"))
+        users_of(1, path=str(tmp_path / "nothing"))
     nobody = replace(model, populations={**model.populations, "test": np.zeros(0, np.int64)})
     with pytest.raises(ConfigError, match="nobody is in the population 'test'"):
         users_of(1, model=nobody, population="test")

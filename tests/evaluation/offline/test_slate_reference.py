@@ -58,7 +58,7 @@ def arrays(name: str) -> dict[str, Any]:
         return {key: saved[key] for key in saved.files}
 
 
-def sample_of(name: str, *, with_model: bool = True) -> SlateSample:
+def sample_of(name: str, *, with_users: bool = True) -> SlateSample:
     saved = arrays(name)
     n_rows = len(saved["reward"])
 
@@ -77,7 +77,7 @@ def sample_of(name: str, *, with_model: bool = True) -> SlateSample:
         prefix_target_probs=slates("evaluation_policy_pscore_cascade"),
         slot_target_probs=slates("evaluation_policy_pscore_item_position"),
         actions=slates("action"),
-        q_hat=q_hat if with_model else np.zeros_like(q_hat),
+        q_hat=q_hat if with_users else np.zeros_like(q_hat),
         target_given_prefix=slates("evaluation_policy_action_dist"),
         pseudo_inverse_weights=own_weights(name),
     )
@@ -106,7 +106,7 @@ def independent(logits: Floats) -> Floats:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_values(name: str, estimator: str) -> None:
-    sample = sample_of(name, with_model="q_hat=0" not in estimator)
+    sample = sample_of(name, with_users="q_hat=0" not in estimator)
     value = ESTIMATORS[estimator].terms(sample).value
     stated = expected(name)["estimators"][estimator]["value"]
     assert value == pytest.approx(stated, rel=1e-6, abs=1e-9)
@@ -115,7 +115,7 @@ def test_values(name: str, estimator: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_limits_of_the_bootstrap_that_keeps_denominators(name: str) -> None:
     terms = [
-        estimator.terms(sample_of(name, with_model="q_hat=0" not in key))
+        estimator.terms(sample_of(name, with_users="q_hat=0" not in key))
         for key, estimator in ESTIMATORS.items()
     ]
     for key, found in zip(ESTIMATORS, frozen_bootstrap(terms), strict=True):
