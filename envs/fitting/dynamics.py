@@ -1,7 +1,7 @@
 """Drift, satiation, position effects and the level of taking nothing, estimated from slates."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
-from scipy.stats import norm
 from torch import Tensor
 
 from rlrec.arrays import Floats
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
+from rlrec.envs.fitting.intervals import Scale, estimate_on
 from rlrec.envs.fitting.taste_filter import Dynamics, filtered
 from rlrec.envs.fitting.topic_sequences import (
     Scanning,
@@ -215,7 +215,7 @@ class _Objective:
         total, slope = 0.0, np.zeros(len(point))
         for block in self.blocks:
             at = torch.tensor(point, requires_grad=True)
-            loss = -filtered(block, self.dynamics(at)).log_likelihoods.sum() / self.n_looks
+            loss = -filtered(block, self.at(at)).log_likelihoods.sum() / self.n_looks
             (gradient,) = torch.autograd.grad(loss, at)
             total, slope = total + loss.item(), slope + gradient.numpy()
         n = len(self.names)
@@ -224,17 +224,18 @@ class _Objective:
         slope[n:] += appeals / _APPEAL_SD / self.n_looks
         return total, slope
 
-    def dynamics(self, point: Tensor | Sequence[Tensor]) -> Dynamics:
+    def dynamics(self, shared: Iterable[Tensor], appeals: Tensor) -> Dynamics:
         """Return the parameters at a point of the space that is searched."""
         values = {name: torch.tensor(value, dtype=torch.float64) for name, value in PRIOR.items()}
-        for name, value in zip(self.names, point, strict=False):
-            if name in _SHARES:
-                value = value.sigmoid()
-            values[name] = value.exp() if name in _POSITIVE else value
-        appeals = point[len(self.names) :]
-        if not isinstance(appeals, Tensor):
-            appeals = torch.stack(list(appeals))
+        back = {"plain": lambda value: value, "log": torch.exp, "logit": torch.sigmoid}
+        for name, value in zip(self.names, shared, strict=True):
+            values[name] = back[_scale_of(name)](value)
         return Dynamics(**values, appeals=appeals)
+
+    def at(self, point: Tensor) -> Dynamics:
+        """Return the parameters at a point, shared ones first."""
+        n = len(self.names)
+        return self.dynamics(point[:n], point[n:])
 
     def of_appeals(self) -> Floats:
         """Return about how strongly the objective is curved along each appeal, (N,)."""
@@ -248,7 +249,7 @@ class _Objective:
         for block in self.blocks:
             # A copy of the parameters for each sequence, whose slope is that sequence's score.
             shared = torch.tensor(point[:n]).expand(len(block.rows), n).T.clone().requires_grad_()
-            dynamics = self.dynamics([*shared, *torch.tensor(point[n:])])
+            dynamics = self.dynamics(shared, torch.tensor(point[n:]))
             likely = filtered(block, dynamics).log_likelihoods.sum()
             (scores,) = torch.autograd.grad(likely, shared)
             total += (scores @ scores.T).numpy()
@@ -263,7 +264,7 @@ def _fitted(
     scanning: Scanning,
 ) -> FittedDynamics:
     with torch.no_grad():
-        dynamics = objective.dynamics(torch.tensor(point))
+        dynamics = objective.at(torch.tensor(point))
         parts = [(block.rows, filtered(block, dynamics)) for block in objective.blocks]
     tastes = np.zeros((len(told.person_ids), catalogue.n_topics))
     variances = np.full(tastes.shape, float(dynamics.taste_sd) ** 2)
@@ -287,44 +288,31 @@ def _fitted(
     )
 
 
-class _Scale(NamedTuple):
-    """A parameter on the scale on which its interval is symmetric."""
-
-    value: float
-    error: float
-
-
 def _estimates(objective: _Objective, point: Floats) -> dict[str, Estimate]:
     n = objective.n_looks
-    information = objective.information(point) * n
-    covariance: Floats = np.linalg.pinv(information).astype(np.float64)
+    covariance: Floats = np.linalg.pinv(objective.information(point) * n).astype(np.float64)
     errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     places = {name: number for number, name in enumerate(objective.names)}
     found = {
-        name: _estimate(name, _Scale(float(point[number]), float(errors[number])), n)
+        name: estimate_on(_scale_of(name), float(point[number]), float(errors[number]), n)
         for name, number in places.items()
     }
     if "drift_sd" in places:
-        found[STEP_SD] = _estimate("drift_sd", _step_sd(places, point, covariance), n)
+        found[STEP_SD] = estimate_on("log", *_step_sd(places, point, covariance), n)
     return found
 
 
-def _step_sd(places: Mapping[str, int], point: Floats, covariance: Floats) -> _Scale:
-    """Return the logarithm of drift_sd * sqrt(1 - persistence^2)."""
+def _step_sd(places: Mapping[str, int], point: Floats, covariance: Floats) -> tuple[float, float]:
+    """Return the logarithm of drift_sd * sqrt(1 - persistence^2), and its standard error."""
     persistence, drift = places["persistence"], places["drift_sd"]
     kept = float(expit(point[persistence]))
     slope: Floats = np.zeros(len(places))
     slope[drift], slope[persistence] = 1.0, -(kept**2) / (1.0 + kept)
     value = float(point[drift]) + 0.5 * math.log(1.0 - kept**2)
-    return _Scale(value, math.sqrt(max(float(slope @ covariance @ slope), 0.0)))
+    return value, math.sqrt(max(float(slope @ covariance @ slope), 0.0))
 
 
-def _estimate(name: str, scale: _Scale, n: int) -> Estimate:
-    reach = float(norm.ppf(0.975)) * scale.error
-    ends = np.array([scale.value, scale.value - reach, scale.value + reach])
+def _scale_of(name: str) -> Scale:
     if name in _SHARES:
-        ends = expit(ends)
-    elif name in _POSITIVE:
-        ends = np.exp(ends)
-    value, low, high = (float(end) for end in ends)
-    return Estimate(value, low, high, (high - low) / (2 * float(norm.ppf(0.975))), n)
+        return "logit"
+    return "log" if name in _POSITIVE else "plain"

@@ -12,6 +12,7 @@ from rlrec.arrays import Bools, Floats, Ints
 from rlrec.data.log import InteractionLog
 from rlrec.envs.blocks.priors import LogNormal
 from rlrec.envs.blocks.returning import Returning
+from rlrec.envs.fitting.intervals import estimate_on
 from rlrec.errors import DataError
 from rlrec.evaluation import Estimate
 
@@ -118,12 +119,10 @@ def _estimates(gaps: _Gaps) -> dict[str, Estimate]:
     search: Any = minimize
     found = search(_loss, start, args=(gaps,), method="BFGS", options={"gtol": 1e-4})
     errors = np.sqrt(np.maximum(np.diag(found.hess_inv), 0.0))
-    reach, n = float(norm.ppf(0.975)), len(closed)
-    estimates = {}
-    for name, value, error in zip(NAMES, found.x, errors, strict=True):
-        middle, low, high = (float(np.exp(value + sign * reach * error)) for sign in (0, -1, 1))
-        estimates[name] = Estimate(middle, low, high, (high - low) / (2 * reach), n)
-    return estimates
+    return {
+        name: estimate_on("log", float(value), float(error), len(closed))
+        for name, value, error in zip(NAMES, found.x, errors, strict=True)
+    }
 
 
 def _loss(point: Floats, gaps: _Gaps) -> float:

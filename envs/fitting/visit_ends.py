@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
-from scipy.stats import norm
 
 from rlrec.arrays import Bools, Floats, Ints
 from rlrec.data.log import InteractionLog
 from rlrec.envs.blocks.patience import Patience
+from rlrec.envs.fitting.intervals import estimate_on
 from rlrec.errors import DataError
 from rlrec.evaluation import Estimate
 
@@ -145,16 +145,9 @@ def _estimates(cells: _Cells) -> dict[str, Estimate]:
     hazard = expit(design @ point)
     information = (design * (cells.n * hazard * (1.0 - hazard))[:, None]).T @ design
     errors: Floats = np.sqrt(np.maximum(np.diag(np.linalg.pinv(information)), 0.0))
-    reach = float(norm.ppf(0.975))
     n = int(cells.n.sum())
     return {
-        name: Estimate(
-            float(value),
-            float(value - reach * error),
-            float(value + reach * error),
-            float(error),
-            n,
-        )
+        name: estimate_on("plain", float(value), float(error), n)
         for name, value, error in zip(NAMES, point, errors, strict=True)
     }
 
