@@ -1,5 +1,6 @@
 """Drift, satiation, position effects and the level of taking nothing, estimated from slates."""
 
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ _SHARES = ("decay", "persistence", "memory")
 _POSITIVE = ("taste_sd", "drift_sd", "strength")
 _APPEAL_SD = 1.0
 _FEW_VISITS = 2_000
+_SLOPE = 0.01  # of the log-posterior along a standard error, below which the search ends
+_MOST_ROUNDS = 200
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,6 +81,8 @@ class FittedDynamics:
     """The same where one click rate holds for all."""
     n_looks: int
     n_visits: int
+    ended_early: str = ""
+    """Why the search ended before it was done, empty where it was: then estimates may be off."""
 
     @property
     def drift_step_sd(self) -> float:
@@ -116,15 +123,15 @@ def fit_dynamics(
         log, catalogue, scanning, channel=channel, most_visits=_few(most_visits), seed=seed
     )
     pilot = _Objective(few, told_parameters(few, scanning), catalogue.n_items)
-    point = _best(pilot, pilot.start, _Steps.even(len(pilot.start)), 1e-6)
+    point = _best(pilot, pilot.start, _Steps.even(len(pilot.start)), 1e-6).point
     told = topic_sequences(
         log, catalogue, scanning, channel=channel, most_visits=most_visits, seed=seed
     )
     whole = _Objective(told, told_parameters(told, scanning), catalogue.n_items)
     if whole.names != pilot.names:  # of more visits more can be told
-        point = _best(whole, whole.start, _Steps.even(len(whole.start)), 1e-6)
+        point = _best(whole, whole.start, _Steps.even(len(whole.start)), 1e-6).point
     steps = _Steps.along(whole.information(point), whole.of_appeals())
-    return _fitted(told, whole, _best(whole, point, steps, 1e-10), catalogue, scanning)
+    return _fitted(told, whole, _best(whole, point, steps, 1e-12), catalogue, scanning)
 
 
 def _few(most_visits: int | None) -> int:
@@ -186,21 +193,30 @@ class _Steps(NamedTuple):
         return np.concatenate([self.shared.T @ slope[:n], self.appeals * slope[n:]])
 
 
-def _best(objective: "_Objective", start: Floats, steps: _Steps, tolerance: float) -> Floats:
-    """Return where the objective is least; `tolerance` is of it, a look."""
+class _Found(NamedTuple):
+    point: Floats
+    ended_early: str
+    """Why, empty where it did not."""
+
+
+def _best(objective: "_Objective", start: Floats, steps: _Steps, tolerance: float) -> _Found:
+    """Return where the objective is least; `tolerance` is of it, relative.
+
+    Where curvatures are about 1, a step of 1 is one standard error of a parameter.
+    """
 
     def moved(step: Floats) -> tuple[float, Floats]:
         value, slope = objective(start + steps(step))
         return value, steps.back(slope)
 
-    options = {"maxiter": 200, "ftol": tolerance, "gtol": 1e-6}
+    options = {"maxiter": _MOST_ROUNDS, "ftol": tolerance, "gtol": _SLOPE}
     search: Any = minimize
     found = search(moved, np.zeros(len(start)), jac=True, method="L-BFGS-B", options=options)
-    return start + steps(found.x)
+    return _Found(start + steps(found.x), "" if found.success else str(found.message))
 
 
 class _Objective:
-    """The negative log-posterior of a look, with its gradient."""
+    """The negative log-posterior of all looks, with its gradient."""
 
     def __init__(self, told: TopicSequences, names: Sequence[str], n_items: int) -> None:
         self.blocks = list(told.blocks())
@@ -215,13 +231,13 @@ class _Objective:
         total, slope = 0.0, np.zeros(len(point))
         for block in self.blocks:
             at = torch.tensor(point, requires_grad=True)
-            loss = -filtered(block, self.at(at)).log_likelihoods.sum() / self.n_looks
+            loss = -filtered(block, self.at(at)).log_likelihoods.sum()
             (gradient,) = torch.autograd.grad(loss, at)
             total, slope = total + loss.item(), slope + gradient.numpy()
         n = len(self.names)
         appeals = point[n:] / _APPEAL_SD
-        total += 0.5 * float(appeals @ appeals) / self.n_looks
-        slope[n:] += appeals / _APPEAL_SD / self.n_looks
+        total += 0.5 * float(appeals @ appeals)
+        slope[n:] += appeals / _APPEAL_SD
         return total, slope
 
     def dynamics(self, shared: Iterable[Tensor], appeals: Tensor) -> Dynamics:
@@ -239,11 +255,11 @@ class _Objective:
 
     def of_appeals(self) -> Floats:
         """Return about how strongly the objective is curved along each appeal, (N,)."""
-        of_looks = self._looks_of * self._rate * (1.0 - self._rate)
-        return (of_looks + 1.0 / _APPEAL_SD**2) / self.n_looks
+        of_looks: Floats = self._looks_of * np.float64(self._rate * (1.0 - self._rate))
+        return of_looks + 1.0 / _APPEAL_SD**2
 
     def information(self, point: Floats) -> Floats:
-        """Return what a look tells of the shared parameters, from the scores of all sequences."""
+        """Return what the looks tell of the shared parameters, from the scores of sequences."""
         n = len(self.names)
         total: Floats = np.zeros((n, n))
         for block in self.blocks:
@@ -253,16 +269,22 @@ class _Objective:
             likely = filtered(block, dynamics).log_likelihoods.sum()
             (scores,) = torch.autograd.grad(likely, shared)
             total += (scores @ scores.T).numpy()
-        return total / self.n_looks
+        return total
 
 
 def _fitted(
     told: TopicSequences,
     objective: _Objective,
-    point: Floats,
+    found: _Found,
     catalogue: Catalogue,
     scanning: Scanning,
 ) -> FittedDynamics:
+    point = found.point
+    if found.ended_early:
+        _logger.warning(
+            "the search for the likeliest dynamics ended early (%s): estimates may be off",
+            found.ended_early,
+        )
     with torch.no_grad():
         dynamics = objective.at(torch.tensor(point))
         parts = [(block.rows, filtered(block, dynamics)) for block in objective.blocks]
@@ -285,12 +307,13 @@ def _fitted(
         constant_log_likelihood=rate * math.log(rate) + (1.0 - rate) * math.log(1.0 - rate),
         n_looks=objective.n_looks,
         n_visits=told.n_visits,
+        ended_early=found.ended_early,
     )
 
 
 def _estimates(objective: _Objective, point: Floats) -> dict[str, Estimate]:
     n = objective.n_looks
-    covariance: Floats = np.linalg.pinv(objective.information(point) * n).astype(np.float64)
+    covariance: Floats = np.linalg.pinv(objective.information(point)).astype(np.float64)
     errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     places = {name: number for number, name in enumerate(objective.names)}
     found = {

@@ -71,6 +71,8 @@ def fit_slate_users(
         log, catalogue, scanning, channel=channel, most_visits=most_visits, seed=seed
     )
     visits, silent = _visits(log, channel)
+    if dynamics.ended_early:
+        silent["search"] = dynamics.ended_early
     rng = np.random.default_rng(seed)
     model = SlateUsersModel(
         catalogue=catalogue,

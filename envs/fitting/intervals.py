@@ -14,7 +14,7 @@ Scale = Literal["plain", "log", "logit"]
 _REACH = float(norm.ppf(0.975))
 _BACK: dict[Scale, Callable[[Floats], Floats]] = {
     "plain": lambda values: values,
-    "log": np.exp,
+    "log": lambda values: np.exp(np.minimum(values, 700.0)),  # beyond is no number
     "logit": expit,
 }
 

@@ -81,7 +81,8 @@ class SlateUsersModel(SavedUsers):
     figures: dict[str, float]
     """How many rows, visits, looks and so on there were, and how likely they are."""
     silent: dict[str, str] = field(default_factory=dict)
-    """By part (`visits`, `gaps`): why the log does not tell it."""
+    """By part (`visits`, `gaps`): why the log does not tell it; `search`: why that for the
+    likeliest dynamics ended before it was done."""
 
     def __post_init__(self) -> None:
         shape = (len(self.person_ids), self.catalogue.n_topics)
@@ -110,7 +111,11 @@ class SlateUsersModel(SavedUsers):
             f"{figures['constant_log_likelihood']:.4f}",
         )
         told = [name for name in _NOTES if name != "decay" or self.scanning != "cascade"]
-        return (seen, *(self._line(name) for name in told), *self._further_lines())
+        lines = [seen, *(self._line(name) for name in told), *self._further_lines()]
+        if "search" in self.silent:
+            early = f"the search for the likeliest dynamics: {self.silent['search']}"
+            lines.append(Assumption("estimates", "may be off", "estimated", early))
+        return tuple(lines)
 
     def _line(self, name: str) -> Assumption:
         value, estimate = self.values[name], self.estimates.get(name)

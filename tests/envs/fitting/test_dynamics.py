@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rlrec.data import Catalogue, InteractionLog
-from rlrec.envs import make_simulator
+from rlrec.envs import fit_slate_users, make_simulator
+from rlrec.envs.fitting import dynamics
 from rlrec.envs.fitting.dynamics import PRIOR, FittedDynamics, fit_dynamics
 from rlrec.policy import RandomPolicy
 
@@ -94,3 +95,14 @@ def test_what_a_log_does_not_tell_is_assumed() -> None:
     }
     assert found.drift_step_sd == 0.0
     assert np.isfinite(found.tastes).all() and np.isfinite(found.taste_variances).all()
+
+
+def test_a_search_that_ends_early_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator = users({"name": "position_based", "attraction": attraction()})
+    log = InteractionLog.record(RandomPolicy(N_ITEMS, 5), simulator, 2_000, seed=0)
+    assert simulator.catalogue is not None
+    done = fit_slate_users(log, simulator.catalogue)
+    monkeypatch.setattr(dynamics, "_MOST_ROUNDS", 1)
+    early = fit_slate_users(log, simulator.catalogue)
+    told = ["may be off" in [line.value for line in model.card()] for model in (done, early)]
+    assert told == [False, True]
