@@ -16,7 +16,7 @@ from torch import Tensor
 from rlrec.arrays import Floats
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
-from rlrec.envs.fitting.intervals import Scale, estimate_on
+from rlrec.envs.fitting.intervals import Prior, Told, estimate_on, what_is_told
 from rlrec.envs.fitting.taste_filter import Dynamics, filtered
 from rlrec.envs.fitting.topic_sequences import (
     Scanning,
@@ -28,7 +28,7 @@ from rlrec.evaluation import Estimate
 NAMES = ("offset", "decay", "taste_sd", "persistence", "drift_sd", "strength", "memory")
 """Of the parameters that all users share, see `Dynamics`."""
 STEP_SD = "drift_step_sd"
-PRIOR: Mapping[str, float] = {
+ASSUMED: Mapping[str, float] = {
     "decay": 1.0,
     "taste_sd": 1.0,
     "persistence": 0.9,
@@ -36,20 +36,19 @@ PRIOR: Mapping[str, float] = {
     "strength": 0.0,
     "memory": 0.5,
 }
-"""What is assumed of what a log does not tell: all slots alike, no drift, no satiation."""
+"""What is assumed of what nothing in a log bears on: all slots alike, no drift, no satiation."""
 FEWEST_LOOKS = 200
 """Looks that must bear on a parameter for it to be estimated."""
-_START = {
-    "offset": 0.0,
-    "decay": 1.0,
-    "taste_sd": 0.0,
-    "persistence": 1.0,
-    "drift_sd": -1.0,
-    "strength": -1.0,
-    "memory": 0.0,
+PRIORS: Mapping[str, Prior] = {
+    "offset": Prior("plain", 0.0, 5.0),
+    "decay": Prior("logit", 1.0, 1.5),
+    "taste_sd": Prior("log", 0.0, 1.5),
+    "persistence": Prior("logit", 1.0, 1.5),
+    "drift_sd": Prior("log", -1.0, 1.5),
+    "strength": Prior("log", -1.0, 1.5),
+    "memory": Prior("logit", 0.0, 1.5),
 }
-_SHARES = ("decay", "persistence", "memory")
-_POSITIVE = ("taste_sd", "drift_sd", "strength")
+"""Weak ones, of what is searched: they hold what a small log leaves open within reason."""
 _APPEAL_SD = 1.0
 _FEW_VISITS = 2_000
 _SLOPE = 0.01  # of the log-posterior along a standard error, below which the search ends
@@ -64,10 +63,12 @@ class FittedDynamics:
 
     scanning: Scanning
     values: dict[str, float]
-    """By name, those of `NAMES`: estimated, or assumed (`PRIOR`)."""
+    """By name, those of `NAMES`: estimated, or assumed (`ASSUMED`)."""
     estimates: dict[str, Estimate]
-    """Of those that are estimated, with 95 % intervals; and of `drift_step_sd`, what moves a taste
+    """Of those that the log tells, with 95 % intervals; and of `drift_step_sd`, what moves a taste
     in one step."""
+    doubts: dict[str, str]
+    """Of those searched that it hardly tells, whose values are those of the prior, nearly: why."""
     appeals: Floats
     """Shape (N,)."""
     tastes: Floats
@@ -101,11 +102,12 @@ def fit_dynamics(
 ) -> FittedDynamics:
     """Return the dynamics under which the responses to slates are most likely.
 
-    The marginal likelihood of all looks, tastes and their drift integrated out, times a normal
-    prior of the items' appeals around 0 with standard deviation 1, is made largest by L-BFGS.
-    Intervals are normal ones on the scale of logarithms and logits, from the outer products of the
-    scores of pairs of a person and a topic (Berndt, Hall, Hall and Hausman, 1974).
-    What fewer than 200 looks bear on is assumed: see `told_parameters`.
+    The marginal likelihood of all looks, tastes and their drift integrated out, times weak priors
+    (`PRIORS`; of the items' appeals a normal one around 0 with standard deviation 1), is made
+    largest by L-BFGS. Intervals are normal ones on the scale of logarithms and logits, from the
+    priors and the outer products of the scores of pairs of a person and a topic (Berndt, Hall, Hall
+    and Hausman, 1974). A parameter of which the log leaves more than half of the doubt of the prior
+    is no estimate. What fewer than 200 looks bear on is assumed: see `told_parameters`.
 
     Args:
         log: Slates with responses.
@@ -225,7 +227,10 @@ class _Objective:
         self._rate = float(told.taken.mean())
         self.names = tuple(names)
         """Of the parameters that are searched; the others have their prior values."""
-        self.start = np.concatenate([[_START[name] for name in names], np.zeros(n_items)])
+        priors = [PRIORS[name] for name in names]
+        self.start = np.concatenate([[prior.mean for prior in priors], np.zeros(n_items)])
+        """Where the prior is highest."""
+        self._sds = np.append([prior.sd for prior in priors], np.full(n_items, _APPEAL_SD))
 
     def __call__(self, point: Floats) -> tuple[float, Floats]:
         total, slope = 0.0, np.zeros(len(point))
@@ -234,18 +239,15 @@ class _Objective:
             loss = -filtered(block, self.at(at)).log_likelihoods.sum()
             (gradient,) = torch.autograd.grad(loss, at)
             total, slope = total + loss.item(), slope + gradient.numpy()
-        n = len(self.names)
-        appeals = point[n:] / _APPEAL_SD
-        total += 0.5 * float(appeals @ appeals)
-        slope[n:] += appeals / _APPEAL_SD
-        return total, slope
+        away = (point - self.start) / self._sds
+        return total + 0.5 * float(away @ away), slope + away / self._sds
 
     def dynamics(self, shared: Iterable[Tensor], appeals: Tensor) -> Dynamics:
         """Return the parameters at a point of the space that is searched."""
-        values = {name: torch.tensor(value, dtype=torch.float64) for name, value in PRIOR.items()}
+        values = {name: torch.tensor(value, dtype=torch.float64) for name, value in ASSUMED.items()}
         back = {"plain": lambda value: value, "log": torch.exp, "logit": torch.sigmoid}
         for name, value in zip(self.names, shared, strict=True):
-            values[name] = back[_scale_of(name)](value)
+            values[name] = back[PRIORS[name].scale](value)
         return Dynamics(**values, appeals=appeals)
 
     def at(self, point: Tensor) -> Dynamics:
@@ -259,9 +261,9 @@ class _Objective:
         return of_looks + 1.0 / _APPEAL_SD**2
 
     def information(self, point: Floats) -> Floats:
-        """Return what the looks tell of the shared parameters, from the scores of sequences."""
+        """Return what prior and looks tell of the shared parameters, from scores of sequences."""
         n = len(self.names)
-        total: Floats = np.zeros((n, n))
+        total: Floats = np.diag(1.0 / self._sds[:n] ** 2)
         for block in self.blocks:
             # A copy of the parameters for each sequence, whose slope is that sequence's score.
             shared = torch.tensor(point[:n]).expand(len(block.rows), n).T.clone().requires_grad_()
@@ -293,12 +295,14 @@ def _fitted(
     for rows, part in parts:
         cells = told.persons[rows], told.topics[rows]
         tastes[cells], variances[cells] = part.tastes.numpy(), part.variances.numpy()
+    parameters = _told(objective, point)
     likely = sum(float(part.log_likelihoods.sum()) for _, part in parts)
     rate = float(told.taken.mean())
     return FittedDynamics(
         scanning=scanning,
         values={name: float(getattr(dynamics, name)) for name in NAMES},
-        estimates=_estimates(objective, point),
+        estimates=parameters.estimates,
+        doubts=parameters.doubts,
         appeals=point[len(objective.names) :],
         tastes=tastes,
         taste_variances=np.maximum(variances, 0.0),
@@ -311,17 +315,16 @@ def _fitted(
     )
 
 
-def _estimates(objective: _Objective, point: Floats) -> dict[str, Estimate]:
+def _told(objective: _Objective, point: Floats) -> Told:
     n = objective.n_looks
-    covariance: Floats = np.linalg.pinv(objective.information(point)).astype(np.float64)
-    errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    places = {name: number for number, name in enumerate(objective.names)}
-    found = {
-        name: estimate_on(_scale_of(name), float(point[number]), float(errors[number]), n)
-        for name, number in places.items()
-    }
-    if "drift_sd" in places:
-        found[STEP_SD] = estimate_on("log", *_step_sd(places, point, covariance), n)
+    covariance: Floats = np.linalg.inv(objective.information(point)).astype(np.float64)
+    priors = {name: PRIORS[name] for name in objective.names}
+    found = what_is_told(priors, point[: len(priors)], np.sqrt(np.diag(covariance)), n)
+    if "drift_sd" in priors:
+        places = {name: number for number, name in enumerate(priors)}
+        value, error = _step_sd(places, point, covariance)
+        if PRIORS["drift_sd"].is_told(error):
+            found.estimates[STEP_SD] = estimate_on("log", value, error, n)
     return found
 
 
@@ -333,9 +336,3 @@ def _step_sd(places: Mapping[str, int], point: Floats, covariance: Floats) -> tu
     slope[drift], slope[persistence] = 1.0, -(kept**2) / (1.0 + kept)
     value = float(point[drift]) + 0.5 * math.log(1.0 - kept**2)
     return value, math.sqrt(max(float(slope @ covariance @ slope), 0.0))
-
-
-def _scale_of(name: str) -> Scale:
-    if name in _SHARES:
-        return "logit"
-    return "log" if name in _POSITIVE else "plain"

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rlrec.arrays import Floats
+from rlrec.arrays import Floats, Ints
 from rlrec.baselines.logged_responses import check_belongs
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
 from rlrec.data.log_columns import items_shown
+from rlrec.envs.fitting.intervals import Told
 from rlrec.envs.fitting.populations import check_shares, drawn_populations
 from rlrec.envs.fitting.return_gaps import fit_return_gaps
 from rlrec.envs.fitting.slate_users import ASSUMED, SlateUsersModel
 from rlrec.envs.fitting.topic_sequences import Scanning
 from rlrec.envs.fitting.visit_ends import fit_visit_ends
 from rlrec.errors import DataError
-from rlrec.evaluation import Estimate
 
 if TYPE_CHECKING:
     from rlrec.envs.fitting.dynamics import FittedDynamics
@@ -70,19 +71,16 @@ def fit_slate_users(
     dynamics = fit_dynamics(
         log, catalogue, scanning, channel=channel, most_visits=most_visits, seed=seed
     )
-    visits, silent = _visits(log, channel)
+    visits = _visits(log, channel, seed)
+    doubts = {**dynamics.doubts, **visits.doubts}
     if dynamics.ended_early:
-        silent["search"] = dynamics.ended_early
+        doubts["search"] = dynamics.ended_early
     rng = np.random.default_rng(seed)
     model = SlateUsersModel(
         catalogue=catalogue,
         scanning=scanning,
-        values={
-            **ASSUMED,
-            **dynamics.values,
-            **{name: found.value for name, found in visits.items()},
-        },
-        estimates={**dynamics.estimates, **visits},
+        values={**ASSUMED, **dynamics.values, **visits.values},
+        estimates={**dynamics.estimates, **visits.estimates},
         appeals=dynamics.appeals,
         yields=totals.yields,
         tastes=dynamics.tastes,
@@ -91,7 +89,7 @@ def fit_slate_users(
         populations=drawn_populations(len(dynamics.person_ids), shares, rng),
         slate_size=log.metadata.slate_size,
         figures=_figures(dynamics, totals),
-        silent=silent,
+        silent=doubts,
     )
     _logger.info("fitted users: %s", "; ".join(f"{a.name}: {a.value}" for a in model.card()))
     return model
@@ -113,6 +111,7 @@ def _totals(log: InteractionLog, catalogue: Catalogue, channel: str) -> _Totals:
     names = ["slate", "reward", f"response.{channel}"]
     names += ["candidates"] if log.has("candidates") else []
     for block in log.blocks(names=names):
+        _check_items(items_shown(block), n_rows, log, catalogue)
         taken = block[f"response.{channel}"] > 0
         n_taken = taken.sum(axis=1)
         # The reward of a slate is shared by the items taken of it.
@@ -127,21 +126,36 @@ def _totals(log: InteractionLog, catalogue: Catalogue, channel: str) -> _Totals:
     return _Totals(n_rows, most, yields)
 
 
-def _visits(log: InteractionLog, channel: str | None) -> tuple[dict[str, Estimate], dict[str, str]]:
+def _check_items(shown: Ints, first_row: int, log: InteractionLog, catalogue: Catalogue) -> None:
+    wrong = np.argwhere((shown < 0) | (shown >= catalogue.n_items))
+    if len(wrong):
+        row, slot = wrong[0]
+        raise DataError(
+            f"{log.name}: row {first_row + row} shows item {shown[row, slot]}, but the catalogue "
+            f"has items 0 to {catalogue.n_items - 1}; {len(wrong)} such slots in {len(shown)} rows"
+        )
+
+
+def _visits(log: InteractionLog, channel: str | None, seed: int) -> Told:
     """Return what the log tells of visits and gaps, and why it does not."""
-    found: dict[str, Estimate] = {}
-    silent: dict[str, str] = {}
-    try:
-        ends = fit_visit_ends(log, channel)
-        found |= {f"visit_{name}": estimate for name, estimate in ends.estimates.items()}
-    except DataError as error:
-        silent["visits"] = str(error)
-    try:
-        gaps = fit_return_gaps(log)
-        found |= {f"gap_{name}": estimate for name, estimate in gaps.estimates.items()}
-    except DataError as error:
-        silent["gaps"] = str(error)
-    return found, silent
+    found = Told({}, {}, {})
+    fits: dict[str, Callable[[], Told]] = {
+        "visit": lambda: fit_visit_ends(log, channel).parameters,
+        "gap": lambda: fit_return_gaps(log, seed).parameters,
+    }
+    for part, fit in fits.items():
+        try:
+            parameters = fit()
+        except DataError as error:
+            found.doubts[f"{part}s"] = str(error)
+            continue
+        for name in parameters.values:
+            found.values[f"{part}_{name}"] = parameters.values[name]
+        for name, estimate in parameters.estimates.items():
+            found.estimates[f"{part}_{name}"] = estimate
+        for name, doubt in parameters.doubts.items():
+            found.doubts[f"{part}_{name}"] = doubt
+    return found
 
 
 def _figures(dynamics: FittedDynamics, totals: _Totals) -> dict[str, float]:

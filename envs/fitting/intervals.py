@@ -1,7 +1,7 @@
 """Estimates with 95 % intervals, normal on the scale on which a parameter was searched for."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.special import expit
@@ -19,6 +19,27 @@ _BACK: dict[Scale, Callable[[Floats], Floats]] = {
 }
 
 
+class Prior(NamedTuple):
+    """What is thought of a parameter before the log: normal on the scale of the search."""
+
+    scale: Scale
+    mean: float
+    """On that scale."""
+    sd: float
+
+    def is_told(self, error: float) -> bool:
+        """Return whether a log says so much that no more than half the doubt is left."""
+        return error <= 0.5 * self.sd
+
+    def doubt(self, found: Estimate) -> str:
+        """Return in words how little the log tells."""
+        before = estimate_on(self.scale, self.mean, self.sd, 0)
+        return (
+            f"the log hardly tells it: {found.low:.3g} to {found.high:.3g}, where "
+            f"{before.low:.3g} to {before.high:.3g} was thought before (95 %)"
+        )
+
+
 def estimate_on(scale: Scale, value: float, error: float, n: int) -> Estimate:
     """Return an estimate whose interval is symmetric on a scale, and holds no impossible value.
 
@@ -31,3 +52,46 @@ def estimate_on(scale: Scale, value: float, error: float, n: int) -> Estimate:
     ends = np.array([value, value - _REACH * error, value + _REACH * error])
     middle, low, high = (float(end) for end in _BACK[scale](ends))
     return Estimate(middle, low, high, (high - low) / (2 * _REACH), n)
+
+
+def prior_loss(priors: Sequence[Prior], point: Floats) -> tuple[float, Floats]:
+    """Return the negative logarithm of a prior, less a constant, and its slope.
+
+    Args:
+        priors: Of n parameters.
+        point: Shape (n,). On their scales.
+    """
+    sds = np.array([prior.sd for prior in priors])
+    away = (point - np.array([prior.mean for prior in priors])) / sds
+    return 0.5 * float(away @ away), away / sds
+
+
+class Told(NamedTuple):
+    """What a log tells of parameters, and what it hardly tells."""
+
+    values: dict[str, float]
+    """Of all."""
+    estimates: dict[str, Estimate]
+    """Of those that the log tells."""
+    doubts: dict[str, str]
+    """Of the others, whose values are nearly those of the prior: why they are no estimates."""
+
+
+def what_is_told(priors: Mapping[str, Prior], point: Floats, errors: Floats, n: int) -> Told:
+    """Return the estimates of parameters.
+
+    Args:
+        priors: By name, n parameters.
+        point: Shape (n,). The likeliest, on their scales.
+        errors: Shape (n,). Their standard errors there.
+        n: Observations behind them.
+    """
+    found = Told({}, {}, {})
+    for (name, prior), value, error in zip(priors.items(), point, errors, strict=True):
+        estimate = estimate_on(prior.scale, float(value), float(error), n)
+        found.values[name] = estimate.value
+        if prior.is_told(float(error)):
+            found.estimates[name] = estimate
+        else:
+            found.doubts[name] = prior.doubt(estimate)
+    return found

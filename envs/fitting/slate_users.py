@@ -81,8 +81,8 @@ class SlateUsersModel(SavedUsers):
     figures: dict[str, float]
     """How many rows, visits, looks and so on there were, and how likely they are."""
     silent: dict[str, str] = field(default_factory=dict)
-    """By part (`visits`, `gaps`): why the log does not tell it; `search`: why that for the
-    likeliest dynamics ended before it was done."""
+    """By part (`visits`, `gaps`) or parameter: why the log does not tell it; `search`: why that for
+    the likeliest dynamics ended before it was done."""
 
     def __post_init__(self) -> None:
         shape = (len(self.person_ids), self.catalogue.n_topics)
@@ -120,7 +120,8 @@ class SlateUsersModel(SavedUsers):
     def _line(self, name: str) -> Assumption:
         value, estimate = self.values[name], self.estimates.get(name)
         if estimate is None:
-            why = self.silent.get(f"{name.split('_')[0]}s", "too little in the log bears on it")
+            part = self.silent.get(f"{name.split('_')[0]}s", "too little in the log bears on it")
+            why = self.silent.get(name, part)
             return Assumption(name, f"{value:.3g}", "assumed", f"{_NOTES[name]}; {why}")
         told = f"{value:.3g} ({estimate.low:.3g} to {estimate.high:.3g})"
         return Assumption(name, told, "estimated", _NOTES[name])

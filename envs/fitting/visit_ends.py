@@ -1,5 +1,6 @@
 """How long visits last: the chance that one ends after a step, from when visits ended."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,11 +11,15 @@ from scipy.special import expit
 from rlrec.arrays import Bools, Floats, Ints
 from rlrec.data.log import InteractionLog
 from rlrec.envs.blocks.patience import Patience
-from rlrec.envs.fitting.intervals import estimate_on
+from rlrec.envs.fitting.intervals import Prior, Told, prior_loss, what_is_told
 from rlrec.errors import DataError
-from rlrec.evaluation import Estimate
 
-NAMES = ("base", "step_cost", "idle_cost")
+PRIORS: Mapping[str, Prior] = {
+    "base": Prior("plain", -3.0, 5.0),
+    "step_cost": Prior("plain", 0.0, 1.0),
+    "idle_cost": Prior("plain", 0.0, 1.0),
+}
+"""Weak ones; costs are 0 or more."""
 _FEWEST_ENDS = 20
 
 
@@ -26,8 +31,8 @@ class FittedEnds:
     want a cost below 0, it is 0: the hazard then does not rise.
     """
 
-    estimates: dict[str, Estimate]
-    """`base`, `step_cost` and `idle_cost`, with 95 % intervals."""
+    parameters: Told
+    """`base`, `step_cost` and `idle_cost`."""
     n_visits: int
     n_ended: int
     """Visits of which the log tells the end; the others were cut off."""
@@ -37,7 +42,7 @@ class FittedEnds:
 
     def patience(self) -> Patience:
         """Return the block whose hazard this is."""
-        base, step, idle = (self.estimates[name].value for name in NAMES)
+        base, step, idle = (self.parameters.values[name] for name in PRIORS)
         return Patience(
             base=base,
             fatigue_weight=1.0,
@@ -63,6 +68,7 @@ class _Cells(NamedTuple):
 def fit_visit_ends(log: InteractionLog, channel: str | None = None) -> FittedEnds:
     """Return the hazard of the end of a visit under which the ends in a log are most likely.
 
+    With weak priors (`PRIORS`), which matter where ends are few or follow from the steps alone.
     A visit that the log cuts off (`truncated`) counts as far as it goes.
 
     Args:
@@ -84,7 +90,7 @@ def fit_visit_ends(log: InteractionLog, channel: str | None = None) -> FittedEnd
             f"off; {_FEWEST_ENDS} or more tell how long visits last"
         )
     return FittedEnds(
-        estimates=_estimates(cells),
+        parameters=_told(cells),
         n_visits=n_visits,
         n_ended=n_ended,
         survival=_survival(cells),
@@ -128,28 +134,26 @@ def _add(totals: dict[tuple[int, int], Ints], n_steps: Ints, n_idle: Ints, ended
         found += (steps_here, ends_here)
 
 
-def _estimates(cells: _Cells) -> dict[str, Estimate]:
+def _told(cells: _Cells) -> Told:
     design = np.column_stack([np.ones(len(cells.n)), cells.n_steps, cells.n_idle])
     design = design.astype(np.float64)
-    share = cells.n_ends.sum() / cells.n.sum()
+    priors = list(PRIORS.values())
 
     def loss(point: Floats) -> tuple[float, Floats]:
         logit = design @ point
         value = float((cells.n * np.logaddexp(0.0, logit) - cells.n_ends * logit).sum())
-        return value, design.T @ (cells.n * expit(logit) - cells.n_ends)
+        before, slope = prior_loss(priors, point)
+        return value + before, slope + design.T @ (cells.n * expit(logit) - cells.n_ends)
 
-    start = np.array([np.log(share / (1.0 - share)) if share < 1 else 3.0, 0.0, 0.0])
-    bounds = [(-20.0, 20.0), (0.0, None), (0.0, None)]
+    start = np.array([prior.mean for prior in priors])
+    bounds = [(None, None), (0.0, None), (0.0, None)]
     search: Any = minimize
     point: Floats = search(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     hazard = expit(design @ point)
     information = (design * (cells.n * hazard * (1.0 - hazard))[:, None]).T @ design
-    errors: Floats = np.sqrt(np.maximum(np.diag(np.linalg.pinv(information)), 0.0))
-    n = int(cells.n.sum())
-    return {
-        name: estimate_on("plain", float(value), float(error), n)
-        for name, value, error in zip(NAMES, point, errors, strict=True)
-    }
+    information += np.diag([1.0 / prior.sd**2 for prior in priors])
+    errors: Floats = np.sqrt(np.diag(np.linalg.inv(information)))
+    return what_is_told(PRIORS, point, errors, int(cells.n.sum()))
 
 
 def _survival(cells: _Cells) -> Floats:

@@ -8,7 +8,7 @@ import pytest
 from rlrec.data import Catalogue, InteractionLog
 from rlrec.envs import fit_slate_users, make_simulator
 from rlrec.envs.fitting import dynamics
-from rlrec.envs.fitting.dynamics import PRIOR, FittedDynamics, fit_dynamics
+from rlrec.envs.fitting.dynamics import ASSUMED, FittedDynamics, fit_dynamics
 from rlrec.policy import RandomPolicy
 
 TRUTH = {
@@ -91,7 +91,7 @@ def test_what_a_log_does_not_tell_is_assumed() -> None:
     told = {"decay", "persistence", "drift_sd", "strength", "memory", "drift_step_sd"}
     assert not told & set(found.estimates)
     assert {name: found.values[name] for name in told - {"drift_step_sd"}} == {
-        name: PRIOR[name] for name in told - {"drift_step_sd"}
+        name: ASSUMED[name] for name in told - {"drift_step_sd"}
     }
     assert found.drift_step_sd == 0.0
     assert np.isfinite(found.tastes).all() and np.isfinite(found.taste_variances).all()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rlrec.data import InteractionLog, LogMetadata
+from rlrec.envs.fitting import return_gaps
 from rlrec.envs.fitting.return_gaps import fit_return_gaps
 from rlrec.errors import DataError
 
@@ -50,11 +51,13 @@ def test_known_gaps_are_recovered_although_long_ones_are_cut_off() -> None:
     found = fit_return_gaps(log_of(days=12))
     truth = {"median_hours": MEDIAN, "person_sd": PERSON_SD, "spread": SPREAD}
     for name, value in truth.items():
-        estimate = found.estimates[name]
+        estimate = found.parameters.estimates[name]
         assert abs(estimate.value - value) < 4 * estimate.standard_error, (name, estimate)
         assert estimate.standard_error < 0.1 * value
     block = found.returning()
-    assert block.spread == found.estimates["spread"].value and block.tolerance_hours is None
+    assert (
+        block.spread == found.parameters.estimates["spread"].value and block.tolerance_hours is None
+    )
 
 
 def test_it_is_the_same_however_a_log_is_cut_into_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,3 +84,11 @@ def test_logs_that_tell_no_gaps_are_refused() -> None:
     del columns["timestamp"]
     with pytest.raises(DataError, match="has no timestamp"):
         fit_return_gaps(InteractionLog.from_columns(columns, log.metadata))
+
+
+def test_of_many_persons_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(return_gaps, "_MOST_PERSONS", 100)
+    found = fit_return_gaps(log_of(300))
+    assert found.n_persons == 100
+    median = found.parameters.estimates["median_hours"]
+    assert abs(median.value - MEDIAN) < 4 * median.standard_error

@@ -34,10 +34,10 @@ def log_of(n_steps: int, patience: dict[str, Any] | None = None, seed: int = 0) 
 def test_a_known_hazard_is_recovered() -> None:
     found = fit_visit_ends(log_of(40_000))
     for name, value in PATIENCE.items():
-        estimate = found.estimates[name]
+        estimate = found.parameters.estimates[name]
         assert abs(estimate.value - value) < 4 * estimate.standard_error
         assert estimate.standard_error < 0.1 * abs(value)
-    assert found.patience().idle_cost == found.estimates["idle_cost"].value
+    assert found.patience().idle_cost == found.parameters.estimates["idle_cost"].value
 
 
 def test_survival_is_the_share_of_visits_that_last_longer() -> None:
@@ -56,12 +56,12 @@ def test_it_is_the_same_however_a_log_is_cut_into_blocks(monkeypatch: pytest.Mon
     whole = fit_visit_ends(log)
     blocks = type(log).blocks
     monkeypatch.setattr(type(log), "blocks", lambda self, names: blocks(self, names, n_rows=7))
-    assert fit_visit_ends(log).estimates == whole.estimates
+    assert fit_visit_ends(log).parameters.estimates == whole.parameters.estimates
 
 
 def test_a_hazard_that_does_not_rise_has_no_costs_below_0() -> None:
     found = fit_visit_ends(log_of(20_000, {"base": -2.0, "step_cost": 0.0, "idle_cost": 0.0}))
-    costs = [found.estimates[name] for name in ("step_cost", "idle_cost")]
+    costs = [found.parameters.estimates[name] for name in ("step_cost", "idle_cost")]
     assert all(0.0 <= cost.value < 4 * cost.standard_error for cost in costs)
 
 
