@@ -17,6 +17,7 @@ from rlrec.workflow.config_file import parse_assignments
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 OWN_USERS = (ROOT / "docs" / "your_own_users.md").read_text(encoding="utf-8")
+OWN_LOG = (ROOT / "docs" / "your_own_log.md").read_text(encoding="utf-8")
 
 _SHRINK = 20  # of all counts written with an underscore
 
@@ -26,15 +27,19 @@ def smaller(code: str) -> str:
     return re.sub(r"\b\d+(?:_\d{3})+\b", lambda count: str(int(count[0]) // _SHRINK), code)
 
 
+def ran(page: str, name: str, defined: dict[str, Any]) -> dict[str, Any]:
+    """Return what a page's code defines, run from top to bottom."""
+    for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(compile(smaller(block), name, "exec"), defined)
+    return defined
+
+
 @pytest.fixture(scope="module")
 def names() -> Iterator[dict[str, Any]]:
     """What the page on users of one's own defines; its environments are forgotten afterwards."""
-    defined: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registration, "_ENTRIES", dict(registration._ENTRIES))
-        for block in re.findall(r"```python\n(.*?)```", OWN_USERS, flags=re.DOTALL):
-            exec(compile(smaller(block), "your_own_users.md", "exec"), defined)
-        yield defined
+        yield ran(OWN_USERS, "your_own_users.md", {})
     for env_id in [env_id for env_id in gym.registry if env_id.startswith("mine/")]:
         del gym.registry[env_id]
 
@@ -89,6 +94,35 @@ def test_the_whole_model_is_as_short_as_the_page_says(names: dict[str, Any]) -> 
     blocks = re.findall(r"```python\n(.*?)```", OWN_USERS, flags=re.DOTALL)
     (model,) = (block for block in blocks if "class Commuters" in block)
     assert len(model.splitlines()) < 60
+
+
+@pytest.fixture(scope="module")
+def of_log(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the page on a log of one's own defines."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("page"))
+        return ran(OWN_LOG, "your_own_log.md", {})
+
+
+def test_users_of_a_log_of_ones_own_are_near_the_truth(of_log: dict[str, Any]) -> None:
+    estimates = of_log["model"].estimates
+    for name, truth in {"decay": 0.85, "taste_sd": 1.0}.items():
+        found = estimates[name]
+        # 25 members: 95 % intervals, stretched to 3.5 standard errors
+        assert abs(found.value - truth) < 3.5 * found.standard_error, (name, found)
+
+
+def test_its_verdicts_are_about_members_who_were_kept_aside(of_log: dict[str, Any]) -> None:
+    fitting, judging = of_log["fitting"], of_log["judging"]
+    assert not set(fitting.column("user_id")) & set(judging.column("user_id"))
+    words = {one.aspect: one.word for one in of_log["verdicts"]}
+    assert words["click rate by slot"] == "agrees"
+
+
+def test_policies_are_tried_on_users_of_the_log(of_log: dict[str, Any]) -> None:
+    table = of_log["table"]
+    assert list(table.index) == ["random", "ALS", "agent", "reference"]
+    assert table.loc["reference", "mean_return"] > table.loc["random", "mean_return"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

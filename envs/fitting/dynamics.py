@@ -2,22 +2,22 @@
 
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
-from torch import Tensor
+from scipy.stats import chi2
 
 from rlrec.arrays import Floats
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
-from rlrec.envs.fitting.intervals import Prior, Told, estimate_on, what_is_told
-from rlrec.envs.fitting.taste_filter import Dynamics, filtered
+from rlrec.envs.fitting.dynamics_search import PRIORS, Objective, Search, roughly
+from rlrec.envs.fitting.intervals import Told, estimate_on, what_is_told
+from rlrec.envs.fitting.taste_filter import filtered
 from rlrec.envs.fitting.topic_sequences import (
     Scanning,
     TopicSequences,
@@ -28,31 +28,15 @@ from rlrec.evaluation import Estimate
 NAMES = ("offset", "decay", "taste_sd", "persistence", "drift_sd", "strength", "memory")
 """Of the parameters that all users share, see `Dynamics`."""
 STEP_SD = "drift_step_sd"
-ASSUMED: Mapping[str, float] = {
-    "decay": 1.0,
-    "taste_sd": 1.0,
-    "persistence": 0.9,
-    "drift_sd": 0.0,
-    "strength": 0.0,
-    "memory": 0.5,
+EFFECTS: Mapping[str, tuple[str, ...]] = {
+    "drift": ("drift_sd", "persistence"),
+    "satiation": ("strength", "memory"),
 }
-"""What is assumed of what nothing in a log bears on: all slots alike, no drift, no satiation."""
+"""What may be absent, and its parameters, the size first."""
 FEWEST_LOOKS = 200
 """Looks that must bear on a parameter for it to be estimated."""
-PRIORS: Mapping[str, Prior] = {
-    "offset": Prior("plain", 0.0, 5.0),
-    "decay": Prior("logit", 1.0, 1.5),
-    "taste_sd": Prior("log", 0.0, 1.5),
-    "persistence": Prior("logit", 1.0, 1.5),
-    "drift_sd": Prior("log", -1.0, 1.5),
-    "strength": Prior("log", -1.0, 1.5),
-    "memory": Prior("logit", 0.0, 1.5),
-}
-"""Weak ones, of what is searched: they hold what a small log leaves open within reason."""
-_APPEAL_SD = 1.0
 _FEW_VISITS = 2_000
-_SLOPE = 0.01  # of the log-posterior along a standard error, below which the search ends
-_MOST_ROUNDS = 200
+_CERTAIN = 0.15  # standard error of the logarithm of a size that is surely not 0
 
 _logger = logging.getLogger(__name__)
 
@@ -68,7 +52,7 @@ class FittedDynamics:
     """Of those that the log tells, with 95 % intervals; and of `drift_step_sd`, what moves a taste
     in one step."""
     doubts: dict[str, str]
-    """Of those searched that it hardly tells, whose values are those of the prior, nearly: why."""
+    """Of those searched that it hardly tells, or nearly as well without: why."""
     appeals: Floats
     """Shape (N,)."""
     tastes: Floats
@@ -107,7 +91,8 @@ def fit_dynamics(
     largest by L-BFGS. Intervals are normal ones on the scale of logarithms and logits, from the
     priors and the outer products of the scores of pairs of a person and a topic (Berndt, Hall, Hall
     and Hausman, 1974). A parameter of which the log leaves more than half of the doubt of the prior
-    is no estimate. What fewer than 200 looks bear on is assumed: see `told_parameters`.
+    is no estimate. What fewer than 200 looks bear on is assumed, see `told_parameters`, and so is
+    the absence of drift or satiation where that is nearly as likely.
 
     Args:
         log: Slates with responses.
@@ -121,19 +106,41 @@ def fit_dynamics(
         ConfigError: `scanning` is not known.
         DataError: Nothing was ever taken, or everything.
     """
-    few = topic_sequences(
-        log, catalogue, scanning, channel=channel, most_visits=_few(most_visits), seed=seed
+    few, told = (
+        topic_sequences(log, catalogue, scanning, channel=channel, most_visits=most, seed=seed)
+        for most in (_few(most_visits), most_visits)
     )
-    pilot = _Objective(few, told_parameters(few, scanning), catalogue.n_items)
-    point = _best(pilot, pilot.start, _Steps.even(len(pilot.start)), 1e-6).point
-    told = topic_sequences(
-        log, catalogue, scanning, channel=channel, most_visits=most_visits, seed=seed
-    )
-    whole = _Objective(told, told_parameters(told, scanning), catalogue.n_items)
-    if whole.names != pilot.names:  # of more visits more can be told
-        point = _best(whole, whole.start, _Steps.even(len(whole.start)), 1e-6).point
-    steps = _Steps.along(whole.information(point), whole.of_appeals())
-    return _fitted(told, whole, _best(whole, point, steps, 1e-12), catalogue, scanning)
+    pilot = roughly(Objective(few, told_parameters(few, scanning), catalogue.n_items))
+    whole = Objective(told, told_parameters(told, scanning), catalogue.n_items)
+    if whole.names != pilot.objective.names:  # of more visits more can be told
+        pilot = roughly(whole)
+    search, absent = _of_what_is_seen(pilot.refined(whole))
+    return _fitted(told, search, absent, catalogue, scanning)
+
+
+def _of_what_is_seen(search: Search) -> tuple[Search, dict[str, str]]:
+    """Return a search without effects whose absence is nearly as likely, and what to say of them.
+
+    By the likelihood ratio at 5 %: an interval on a logarithmic scale never holds 0.
+    """
+    absent: dict[str, str] = {}
+    for effect, names in EFFECTS.items():
+        if names[0] not in search.objective.names or _is_certain(search, names[0]):
+            continue
+        without = search.refined(search.objective.without(names))
+        gain = 2.0 * (search.log_likelihood - without.log_likelihood)
+        enough = float(chi2.ppf(0.95, len(names)))
+        if gain < enough:
+            reason = f"no {effect} is nearly as likely (likelihood ratio {gain:.1f} < {enough:.1f})"
+            absent |= dict.fromkeys(names, reason)
+            search = without
+    return search, absent
+
+
+def _is_certain(search: Search, name: str) -> bool:
+    place = search.objective.names.index(name)
+    covariance = np.linalg.inv(search.objective.information(search.point))
+    return bool(covariance[place, place] < _CERTAIN**2)
 
 
 def _few(most_visits: int | None) -> int:
@@ -159,133 +166,18 @@ def told_parameters(told: TopicSequences, scanning: Scanning) -> tuple[str, ...]
     return tuple(name for name in NAMES if evidence.get(name, FEWEST_LOOKS) >= FEWEST_LOOKS)
 
 
-class _Steps(NamedTuple):
-    """A linear map from the space in which is searched, where all directions are alike."""
-
-    shared: Floats
-    """Shape (n, n). Of the shared parameters."""
-    appeals: Floats
-    """Shape (N,). Of each appeal by itself."""
-
-    @classmethod
-    def even(cls, n: int) -> Self:
-        """Return the map that changes nothing."""
-        return cls(np.eye(0), np.ones(n))
-
-    @classmethod
-    def along(cls, information: Floats, of_appeals: Floats) -> Self:
-        """Return the map under which the curvature is about 1 everywhere.
-
-        Args:
-            information: Shape (n, n). Curvature of the shared parameters.
-            of_appeals: Shape (N,). That of each appeal.
-        """
-        curvatures, directions = np.linalg.eigh(information)
-        floor = max(float(curvatures.max()), 1e-12) * 1e-6
-        shared = directions / np.sqrt(np.maximum(curvatures, floor))
-        return cls(shared, 1.0 / np.sqrt(of_appeals))
-
-    def __call__(self, step: Floats) -> Floats:
-        n = len(self.shared)
-        return np.concatenate([self.shared @ step[:n], self.appeals * step[n:]])
-
-    def back(self, slope: Floats) -> Floats:
-        """Return a gradient in the space in which is searched."""
-        n = len(self.shared)
-        return np.concatenate([self.shared.T @ slope[:n], self.appeals * slope[n:]])
-
-
-class _Found(NamedTuple):
-    point: Floats
-    ended_early: str
-    """Why, empty where it did not."""
-
-
-def _best(objective: "_Objective", start: Floats, steps: _Steps, tolerance: float) -> _Found:
-    """Return where the objective is least; `tolerance` is of it, relative.
-
-    Where curvatures are about 1, a step of 1 is one standard error of a parameter.
-    """
-
-    def moved(step: Floats) -> tuple[float, Floats]:
-        value, slope = objective(start + steps(step))
-        return value, steps.back(slope)
-
-    options = {"maxiter": _MOST_ROUNDS, "ftol": tolerance, "gtol": _SLOPE}
-    search: Any = minimize
-    found = search(moved, np.zeros(len(start)), jac=True, method="L-BFGS-B", options=options)
-    return _Found(start + steps(found.x), "" if found.success else str(found.message))
-
-
-class _Objective:
-    """The negative log-posterior of all looks, with its gradient."""
-
-    def __init__(self, told: TopicSequences, names: Sequence[str], n_items: int) -> None:
-        self.blocks = list(told.blocks())
-        self.n_looks = len(told.slot)
-        self._looks_of = np.bincount(told.item, minlength=n_items)
-        self._rate = float(told.taken.mean())
-        self.names = tuple(names)
-        """Of the parameters that are searched; the others have their prior values."""
-        priors = [PRIORS[name] for name in names]
-        self.start = np.concatenate([[prior.mean for prior in priors], np.zeros(n_items)])
-        """Where the prior is highest."""
-        self._sds = np.append([prior.sd for prior in priors], np.full(n_items, _APPEAL_SD))
-
-    def __call__(self, point: Floats) -> tuple[float, Floats]:
-        total, slope = 0.0, np.zeros(len(point))
-        for block in self.blocks:
-            at = torch.tensor(point, requires_grad=True)
-            loss = -filtered(block, self.at(at)).log_likelihoods.sum()
-            (gradient,) = torch.autograd.grad(loss, at)
-            total, slope = total + loss.item(), slope + gradient.numpy()
-        away = (point - self.start) / self._sds
-        return total + 0.5 * float(away @ away), slope + away / self._sds
-
-    def dynamics(self, shared: Iterable[Tensor], appeals: Tensor) -> Dynamics:
-        """Return the parameters at a point of the space that is searched."""
-        values = {name: torch.tensor(value, dtype=torch.float64) for name, value in ASSUMED.items()}
-        back = {"plain": lambda value: value, "log": torch.exp, "logit": torch.sigmoid}
-        for name, value in zip(self.names, shared, strict=True):
-            values[name] = back[PRIORS[name].scale](value)
-        return Dynamics(**values, appeals=appeals)
-
-    def at(self, point: Tensor) -> Dynamics:
-        """Return the parameters at a point, shared ones first."""
-        n = len(self.names)
-        return self.dynamics(point[:n], point[n:])
-
-    def of_appeals(self) -> Floats:
-        """Return about how strongly the objective is curved along each appeal, (N,)."""
-        of_looks: Floats = self._looks_of * np.float64(self._rate * (1.0 - self._rate))
-        return of_looks + 1.0 / _APPEAL_SD**2
-
-    def information(self, point: Floats) -> Floats:
-        """Return what prior and looks tell of the shared parameters, from scores of sequences."""
-        n = len(self.names)
-        total: Floats = np.diag(1.0 / self._sds[:n] ** 2)
-        for block in self.blocks:
-            # A copy of the parameters for each sequence, whose slope is that sequence's score.
-            shared = torch.tensor(point[:n]).expand(len(block.rows), n).T.clone().requires_grad_()
-            dynamics = self.dynamics(shared, torch.tensor(point[n:]))
-            likely = filtered(block, dynamics).log_likelihoods.sum()
-            (scores,) = torch.autograd.grad(likely, shared)
-            total += (scores @ scores.T).numpy()
-        return total
-
-
 def _fitted(
     told: TopicSequences,
-    objective: _Objective,
-    found: _Found,
+    search: Search,
+    absent: dict[str, str],
     catalogue: Catalogue,
     scanning: Scanning,
 ) -> FittedDynamics:
-    point = found.point
-    if found.ended_early:
+    objective, point = search.objective, search.point
+    if search.ended_early:
         _logger.warning(
             "the search for the likeliest dynamics ended early (%s): estimates may be off",
-            found.ended_early,
+            search.ended_early,
         )
     with torch.no_grad():
         dynamics = objective.at(torch.tensor(point))
@@ -302,7 +194,7 @@ def _fitted(
         scanning=scanning,
         values={name: float(getattr(dynamics, name)) for name in NAMES},
         estimates=parameters.estimates,
-        doubts=parameters.doubts,
+        doubts={**parameters.doubts, **absent},
         appeals=point[len(objective.names) :],
         tastes=tastes,
         taste_variances=np.maximum(variances, 0.0),
@@ -311,11 +203,11 @@ def _fitted(
         constant_log_likelihood=rate * math.log(rate) + (1.0 - rate) * math.log(1.0 - rate),
         n_looks=objective.n_looks,
         n_visits=told.n_visits,
-        ended_early=found.ended_early,
+        ended_early=search.ended_early,
     )
 
 
-def _told(objective: _Objective, point: Floats) -> Told:
+def _told(objective: Objective, point: Floats) -> Told:
     n = objective.n_looks
     covariance: Floats = np.linalg.inv(objective.information(point)).astype(np.float64)
     priors = {name: PRIORS[name] for name in objective.names}

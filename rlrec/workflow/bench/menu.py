@@ -153,7 +153,7 @@ _PPO_TRIED = {
     "return": "about 14 runs from scratch, 4 from the log, one seed each, other users",
 }
 _PPO: dict[str, Any] = {"by_task": _PPO_BY_TASK, "tried": _PPO_TRIED, "draws": True}
-_LEASHED = {"leash": 1.0, "frozen_actor": 0.1}
+_LEASHED = {"leash": 1.0, "leash_budget": 0.01, "frozen_actor": 0.1}
 _SEVERAL_CLICKS = {"boredom": {"clicks": "several"}}
 _BY_POSITION = {"boredom": {"examination": "position"}}
 _USUAL = {"n_epochs": 10, "batch_size": 64, "clipping": "slate"}

@@ -7,8 +7,9 @@ import pytest
 
 from rlrec.data import Catalogue, InteractionLog
 from rlrec.envs import fit_slate_users, make_simulator
-from rlrec.envs.fitting import dynamics
-from rlrec.envs.fitting.dynamics import ASSUMED, FittedDynamics, fit_dynamics
+from rlrec.envs.fitting import dynamics_search
+from rlrec.envs.fitting.dynamics import FittedDynamics, fit_dynamics
+from rlrec.envs.fitting.dynamics_search import ASSUMED
 from rlrec.policy import RandomPolicy
 
 TRUTH = {
@@ -97,12 +98,31 @@ def test_what_a_log_does_not_tell_is_assumed() -> None:
     assert np.isfinite(found.tastes).all() and np.isfinite(found.taste_variances).all()
 
 
+def test_what_is_absent_is_not_estimated() -> None:
+    """On a logarithmic scale an interval never holds 0: a ratio of likelihoods tells instead."""
+    simulator = make_simulator(
+        "rlrec/ComposedUsers-v0",
+        500,
+        n_items=N_ITEMS,
+        n_topics=10,
+        slate_size=5,
+        taste={"name": "topics", "interests": {"normal": [0.0, 1.0]}, "drift": 0.0},
+        choice={"name": "position_based", "attraction": attraction()},
+        leaving={"name": "fixed_length", "n_steps": 10},
+    )
+    found = fitted(simulator, "position_based", seed=1)
+    assert {"drift_sd", "persistence", "strength", "memory"} <= set(found.doubts)
+    assert found.values["drift_sd"] == found.values["strength"] == 0.0
+    assert "nearly as likely" in found.doubts["strength"]
+    assert {"offset", "decay", "taste_sd"} <= set(found.estimates)
+
+
 def test_a_search_that_ends_early_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     simulator = users({"name": "position_based", "attraction": attraction()})
     log = InteractionLog.record(RandomPolicy(N_ITEMS, 5), simulator, 2_000, seed=0)
     assert simulator.catalogue is not None
     done = fit_slate_users(log, simulator.catalogue)
-    monkeypatch.setattr(dynamics, "_MOST_ROUNDS", 1)
+    monkeypatch.setattr(dynamics_search, "_MOST_ROUNDS", 1)
     early = fit_slate_users(log, simulator.catalogue)
     told = ["may be off" in [line.value for line in model.card()] for model in (done, early)]
     assert told == [False, True]
