@@ -32,9 +32,9 @@ class Entry:
     """Settings that differ, by task or family."""
     tried: Mapping[str, str] = field(default_factory=dict)
     """By family of tasks: what was tried by hand to choose settings, for the tables."""
-    draws: bool = False
-    """Whether the agent may serve drawn slates; validation users decide between these and its best
-    ones."""
+    draws: bool | Literal["only"] = False
+    """Whether the agent may serve drawn slates, so that validation users decide between these and
+    its best ones; or `only` drawn ones."""
     needs_items: bool = False
     """Whether items need an identity."""
     needs_counts: bool = False
@@ -104,7 +104,7 @@ def agent_entries(
     settings: Mapping[str, Any] | None = None,
     by_task: Mapping[str, Mapping[str, Any]] | None = None,
     tried: Mapping[str, str] | None = None,
-    draws: bool = False,
+    draws: bool | Literal["only"] = False,
     needs_items: bool = False,
     tasks: tuple[str, ...] = (),
     label: str | None = None,
@@ -117,7 +117,7 @@ def agent_entries(
         settings: For all tasks; `discount` and `value_scale` are those of the task by default.
         by_task: By task or family.
         tried: What was tried by hand, by family.
-        draws: Whether it may serve drawn slates.
+        draws: Whether it may serve drawn slates, or `only` these.
         needs_items: Whether it cannot serve documents without identity.
         tasks: Names or families of those it is for; all of them by default.
         label: First part of the names, by default the class.
@@ -171,7 +171,8 @@ _OFF: dict[str, dict[str, Any]] = {
 def _kits() -> Iterator[Entry]:
     """Yield usual PPO from a log with all of `_OFF` left in, all left out, and all but one left in.
 
-    On the log of an expert, where a clone has the most to lose.
+    On the log of an expert, where a clone has the most to lose. Judged by drawn slates, which are
+    what policy gradients improve: likeliest slates change by leaps as a policy moves.
     """
     kit, naive = _USUAL | _LEASHED, dict(_USUAL)
     for without in _OFF.values():
@@ -183,7 +184,7 @@ def _kits() -> Iterator[Entry]:
             "SlatePPO",
             "finetuned",
             settings=settings,
-            draws=True,
+            draws="only",
             tasks=("log-to-live-expert",),
             label=f"SlatePPO-{name}",
         )

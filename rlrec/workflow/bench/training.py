@@ -32,7 +32,7 @@ class Look(NamedTuple):
     low: float
     high: float
     serves: str
-    """`best` or `drawn` slates, whichever returned more."""
+    """`best` or `drawn` slates, whichever returned more of those that may be served."""
     cpu_seconds: float
     """Of training so far, without logs and looks."""
 
@@ -192,7 +192,9 @@ class _Watch(BaseCallback):
     def look(self, agent: Any) -> None:
         """Ask the validation users now; the agent is kept where it is better than ever."""
         with self._clock.on("validation"):
-            ways = {"best": judged(agent, self._task, "validation")}
+            ways = {}
+            if self._entry.draws != "only":
+                ways["best"] = judged(agent, self._task, "validation")
             if self._entry.draws:
                 ways["drawn"] = judged(agent, self._task, "validation", best=False)
         serves, found = max(ways.items(), key=lambda way: way[1].value)
