@@ -89,6 +89,7 @@ def test_the_best_learned_agent_bores_far_less_than_als_in_every_seed(
     [
         ("interest", "SlateQ-finetuned", "SlateQ-scratch"),
         ("boredom", "SlatePPO-unleashed-finetuned", "SlatePPO-scratch"),
+        ("return", "SlatePPO-unleashed-finetuned", "SlatePPO-scratch"),
     ],
 )
 def test_a_log_saves_all_interactions_that_learning_from_scratch_takes(
@@ -107,6 +108,7 @@ def test_a_log_saves_all_interactions_that_learning_from_scratch_takes(
     [
         ("interest", "SlateQ-finetuned"),
         ("boredom", "SlatePPO-unleashed-finetuned"),
+        ("log-to-live-expert", "SlatePPO-kit-finetuned"),
     ],
 )
 def test_with_the_kit_on_finetuning_hardly_dips(
@@ -114,6 +116,45 @@ def test_with_the_kit_on_finetuning_hardly_dips(
 ) -> None:
     first, lowest = first_and_lowest(results, task, agent)
     assert (lowest / first).mean() >= 0.95
+
+
+def test_with_the_kit_off_a_clone_of_an_expert_is_unlearned(results: BenchResults) -> None:
+    task = "log-to-live-expert"
+    first, lowest = first_and_lowest(results, task, "SlatePPO-naive-finetuned")
+    assert (lowest / first).mean() < 0.7
+    _, kept = first_and_lowest(results, task, "SlatePPO-kit-finetuned")
+    assert kept.min() > lowest.mean()
+
+
+@pytest.mark.parametrize("logger", LOGS)
+def test_the_default_offline_agent_is_hardly_below_imitation(
+    results: BenchResults, logger: str
+) -> None:
+    task = f"log-to-live-{logger}"
+    imitation = returns(results, task, "SlateBC-offline").mean()
+    assert returns(results, task, "SlateIQL-offline").mean() >= 0.95 * imitation
+
+
+def test_bandits_lead_early_where_tastes_drift(results: BenchResults) -> None:
+    curves = {
+        agent: [row["curve"] for row in results.of("drift", f"{agent}-scratch")]
+        for agent in ("LinUCB", "ThompsonSampling", "SlateQ", "SlatePPO")
+    }
+    assert min(len(rows) for rows in curves.values()) >= FEWEST_SEEDS
+    early = {
+        agent: np.mean([value_at(curve, 5_120) for curve in rows]) for agent, rows in curves.items()
+    }
+    late = {
+        agent: np.mean([curve[-1]["value"] for curve in rows]) for agent, rows in curves.items()
+    }
+    bandits = min(early["LinUCB"], early["ThompsonSampling"])
+    assert bandits > max(early["SlateQ"], early["SlatePPO"])
+    assert late["SlateQ"] > max(late["LinUCB"], late["ThompsonSampling"])
+
+
+def value_at(curve: list[dict[str, float]], interactions: int) -> float:
+    """Return the last value seen up to so many interactions."""
+    return [look["value"] for look in curve if look["interactions"] <= interactions][-1]
 
 
 def test_the_default_offline_agent_beats_the_logger_on_three_of_four_logs(
