@@ -185,7 +185,7 @@ def _sides(
             f"and {sorted(true)}"
         )
     first = _side(simulated, "the simulator")
-    second = _side({name: true[name] for name in simulated}, "the truth")  # type: ignore[arg-type]
+    second = _side({name: true[name] for name in simulated}, "the truth")
     if same_users and not (
         isinstance(first, _Users) and isinstance(second, _Users) and first.n_users == second.n_users
     ):
