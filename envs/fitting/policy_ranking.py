@@ -1,6 +1,5 @@
 """Whether simulated users rank policies as real ones do."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +8,18 @@ from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from rlrec.arrays import Floats
+from rlrec.envs.fitting.ranking_sides import (
+    OfflineReplicates,
+    Side,
+    UserValues,
+    Values,
+    check_told_apart,
+    gaps_of_pairs,
+    side_of,
+)
 from rlrec.errors import ConfigError, DataError
-from rlrec.evaluation import Estimate, mean_interval
-
-Values = Mapping[str, ArrayLike] | Mapping[str, Estimate]
-"""By policy: the value of each of n users, (n,); or an estimate with its standard error."""
+from rlrec.evaluation import Estimate
+from rlrec.evaluation.offline import OfflineResults
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -80,24 +86,46 @@ def compare_rankings(
     Reference:
         Kendall, 1945, "The Treatment of Ties in Ranking Problems".
     """
-    if n_resamples < 1 or not 0 < confidence < 1:
-        raise ConfigError(
-            f"n_resamples must be 1 or more and confidence lie between 0 and 1, got "
-            f"{n_resamples!r} and {confidence!r}"
-        )
+    _check_resampling(n_resamples, confidence)
     rng = np.random.default_rng(0) if rng is None else rng
     first, second = _sides(simulated, true, same_users)
-    value = float(_tau(first.gaps[None], second.gaps[None])[0])
-    draws = first.counts(n_resamples, rng)
-    others = draws if same_users else second.counts(n_resamples, rng)
-    found = _tau(first.resampled(draws, rng), second.resampled(others, rng))
-    low, high = np.quantile(found, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    error = float(found.std(ddof=1)) if n_resamples > 1 else float("nan")
-    n = min(first.n_users, second.n_users)
-    tau = Estimate(value, min(float(low), value), max(float(high), value), error, n)
-    return PolicyRanking(
-        tau=tau, simulated=first.estimates(confidence), true=second.estimates(confidence)
-    )
+    return _compared(first, second, same_users, n_resamples, rng, confidence)
+
+
+def compare_with_offline(
+    simulated: Values,
+    offline: OfflineResults,
+    estimator: str,
+    *,
+    n_resamples: int = 2_000,
+    rng: np.random.Generator | None = None,
+    confidence: float = 0.95,
+) -> PolicyRanking:
+    """Return how far the order of policies in a simulator is that of their off-policy estimates.
+
+    As `compare_rankings`; on the side of the log its own bootstrap replicates are drawn from, in
+    which all policies meet the same users. An estimate may be wrong in ways that no interval tells,
+    and then so is this.
+
+    Args:
+        simulated: Of 2 or more policies.
+        offline: From `evaluate_offline`, of the same policies and perhaps others.
+        estimator: Whose estimates to take.
+        n_resamples: As the others, see `compare_rankings`.
+        rng: Source of the resamples.
+        confidence: In (0, 1).
+
+    Raises:
+        DataError: As there; or an estimate is unsupported, or has no replicates.
+        UnknownNameError: A policy was not estimated so.
+    """
+    _check_resampling(n_resamples, confidence)
+    rng = np.random.default_rng(0) if rng is None else rng
+    if len(simulated) < 2:
+        raise DataError(f"a ranking needs 2 or more policies, got {sorted(simulated)}")
+    second = OfflineReplicates(offline, list(simulated), estimator)
+    first = side_of(simulated, "the simulator")
+    return _compared(first, second, False, n_resamples, rng, confidence)
 
 
 def kendall_tau(simulated: ArrayLike, true: ArrayLike) -> float:
@@ -114,111 +142,54 @@ def kendall_tau(simulated: ArrayLike, true: ArrayLike) -> float:
                 f"tau needs values of 2 or more policies on both sides, got shapes {first.shape} "
                 f"and {second.shape}"
             )
-        _check_told_apart(_gaps(values), "one side")
-    return float(_tau(_gaps(first)[None], _gaps(second)[None])[0])
+        check_told_apart(gaps_of_pairs(values), "one side")
+    return float(_tau(gaps_of_pairs(first)[None], gaps_of_pairs(second)[None])[0])
 
 
-class _Users:
-    """A side that knows the value (n, P) of each policy for each of n users."""
-
-    def __init__(self, values: Mapping[str, Floats], name: str) -> None:
-        self._values = values
-        matrix = np.column_stack(list(values.values()))
-        self.n_users = len(matrix)
-        if self.n_users < 2:
-            raise DataError(f"{name} needs the values of 2 or more users, got {self.n_users}")
-        if not np.isfinite(matrix).all():
-            raise DataError(f"{name} has values that are not finite")
-        # Of each user, before any sum: policies that do the same stay tied to the last bit.
-        self._user_gaps = np.apply_along_axis(_gaps, 1, matrix)
-        self.gaps: Floats = self._user_gaps.mean(axis=0)
-        _check_told_apart(self.gaps, name)
-
-    def counts(self, n_resamples: int, rng: np.random.Generator) -> Floats:
-        """Return how often each resample draws each user, (R, n)."""
-        chances = np.full(self.n_users, 1.0 / self.n_users)
-        return rng.multinomial(self.n_users, chances, size=n_resamples).astype(np.float64)
-
-    def resampled(self, counts: Floats, rng: np.random.Generator) -> Floats:
-        """Return the gaps between policies in each resample, (R, pairs)."""
-        gaps: Floats = counts @ self._user_gaps
-        return gaps
-
-    def estimates(self, confidence: float) -> dict[str, Estimate]:
-        """Return the mean value of each policy over users."""
-        return {name: mean_interval(part, confidence) for name, part in self._values.items()}
+def _check_resampling(n_resamples: int, confidence: float) -> None:
+    if n_resamples < 1 or not 0 < confidence < 1:
+        raise ConfigError(
+            f"n_resamples must be 1 or more and confidence lie between 0 and 1, got "
+            f"{n_resamples!r} and {confidence!r}"
+        )
 
 
-class _Estimated:
-    """A side of which only estimates with standard errors are known."""
-
-    def __init__(self, values: Mapping[str, Estimate], name: str) -> None:
-        self._values = values
-        self._means = np.array([estimate.value for estimate in values.values()])
-        self._errors = np.array([estimate.standard_error for estimate in values.values()])
-        if not np.isfinite([self._means, self._errors]).all() or self._errors.min() < 0:
-            raise DataError(f"{name} has estimates without a finite value and standard error")
-        self.n_users = min(estimate.n for estimate in values.values())
-        self.gaps = _gaps(self._means)
-        _check_told_apart(self.gaps, name)
-
-    def counts(self, n_resamples: int, rng: np.random.Generator) -> Floats:
-        """Return rows, (R, 0): there are no users to draw."""
-        return np.zeros((n_resamples, 0))
-
-    def resampled(self, counts: Floats, rng: np.random.Generator) -> Floats:
-        """Return the gaps between policies with errors added, (R, pairs)."""
-        noise = rng.standard_normal((len(counts), len(self._means)))
-        return np.apply_along_axis(_gaps, 1, self._means + self._errors * noise)
-
-    def estimates(self, confidence: float) -> dict[str, Estimate]:
-        """Return what was given."""
-        return dict(self._values)
+def _compared(
+    first: Side,
+    second: Side,
+    same_users: bool,
+    n_resamples: int,
+    rng: np.random.Generator,
+    confidence: float,
+) -> PolicyRanking:
+    value = float(_tau(first.gaps[None], second.gaps[None])[0])
+    draws = first.counts(n_resamples, rng)
+    others = draws if same_users else second.counts(n_resamples, rng)
+    found = _tau(first.resampled(draws, rng), second.resampled(others, rng))
+    low, high = np.quantile(found, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    error = float(found.std(ddof=1)) if n_resamples > 1 else float("nan")
+    n = min(first.n_users, second.n_users)
+    tau = Estimate(value, min(float(low), value), max(float(high), value), error, n)
+    return PolicyRanking(
+        tau=tau, simulated=first.estimates(confidence), true=second.estimates(confidence)
+    )
 
 
-def _sides(
-    simulated: Values, true: Values, same_users: bool
-) -> tuple[_Users | _Estimated, _Users | _Estimated]:
+def _sides(simulated: Values, true: Values, same_users: bool) -> tuple[Side, Side]:
     if set(simulated) != set(true) or len(simulated) < 2:
         raise DataError(
             f"a ranking needs 2 or more policies, the same on both sides, got {sorted(simulated)} "
             f"and {sorted(true)}"
         )
-    first = _side(simulated, "the simulator")
-    second = _side({name: true[name] for name in simulated}, "the truth")
+    first = side_of(simulated, "the simulator")
+    second = side_of({name: true[name] for name in simulated}, "the truth")
     if same_users and not (
-        isinstance(first, _Users) and isinstance(second, _Users) and first.n_users == second.n_users
+        isinstance(first, UserValues)
+        and isinstance(second, UserValues)
+        and first.n_users == second.n_users
     ):
         raise DataError("same_users needs the values of each user, equally many on both sides")
     return first, second
-
-
-def _side(values: Values, name: str) -> _Users | _Estimated:
-    estimates = {key: part for key, part in values.items() if isinstance(part, Estimate)}
-    if len(estimates) == len(values):
-        return _Estimated(estimates, name)
-    if estimates:
-        raise DataError(f"{name} has values of users for some policies and estimates for others")
-    arrays = {key: np.asarray(part, np.float64) for key, part in values.items()}
-    shapes = {array.shape for array in arrays.values()}
-    if len(shapes) != 1 or len(next(iter(shapes))) != 1:
-        raise DataError(
-            f"{name} needs values of shape (n,), the same users for all policies, got "
-            f"{sorted(shapes)}"
-        )
-    return _Users(arrays, name)
-
-
-def _gaps(values: Floats) -> Floats:
-    """Return the differences between all pairs of P values, (P (P - 1) / 2,)."""
-    left, right = np.triu_indices(len(values), 1)
-    gaps: Floats = values[left] - values[right]
-    return gaps
-
-
-def _check_told_apart(gaps: Floats, name: str) -> None:
-    if not gaps.any():
-        raise DataError(f"all policies are worth the same in {name}: there is no order to compare")
 
 
 def _tau(first: Floats, second: Floats) -> Floats:

@@ -7,9 +7,15 @@ import pytest
 from scipy.stats import kendalltau
 
 from rlrec.arrays import Floats
-from rlrec.envs.fitting.policy_ranking import compare_rankings, kendall_tau
-from rlrec.errors import ConfigError, DataError
+from rlrec.data import InteractionLog, LogMetadata
+from rlrec.envs.fitting.policy_ranking import (
+    compare_rankings,
+    compare_with_offline,
+    kendall_tau,
+)
+from rlrec.errors import ConfigError, DataError, UnknownNameError
 from rlrec.evaluation import Estimate
+from rlrec.evaluation.offline import OfflineResults, evaluate_offline
 
 NAMES = [f"policy {letter}" for letter in "abcdefgh"]
 
@@ -120,6 +126,54 @@ def test_the_table_has_the_truly_best_first_and_shares_ranks_of_ties() -> None:
 def test_what_cannot_be_ranked_is_refused(simulated: Any, true: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         compare_rankings(simulated, true)
+
+
+def offline_results(n_rounds: int) -> OfflineResults:
+    """Return estimates of policies that always choose one of five, each better than the last."""
+    rng = np.random.default_rng(10)
+    choices = rng.integers(5, size=n_rounds)
+    rewards = 0.4 * choices + rng.standard_normal(n_rounds)
+    columns = {
+        "user_id": np.arange(n_rounds) // 10,
+        "episode_id": np.arange(n_rounds),
+        "step": np.zeros(n_rounds, np.int64),
+        "slate": choices[:, None],
+        "response.liked": (rewards > 0).astype(float)[:, None],
+        "reward": rewards,
+        "terminated": np.ones(n_rounds, bool),
+        "truncated": np.zeros(n_rounds, bool),
+        "log_propensity": np.full(n_rounds, np.log(0.2)),
+        "propensity_given_prefix": np.full((n_rounds, 1), 0.2),
+    }
+    metadata = LogMetadata(slate_size=1, response_channels=("liked",), logging_policy="uniform")
+    policies = {
+        name: np.tile(np.eye(5)[choice], (n_rounds, 1)) for choice, name in enumerate(NAMES[:5])
+    }
+    log = InteractionLog.from_columns(columns, metadata)
+    return evaluate_offline(policies, log, estimators=["snips"], n_replicates=300)
+
+
+def test_off_policy_estimates_are_a_truth_to_compare_with() -> None:
+    offline = offline_results(4_000)
+    found = compare_with_offline(values(np.arange(5.0), 200, 11), offline, "snips")
+    assert found.tau.value == 1.0 and found.tau.low > 0.9
+    assert found.tau.n == 200
+    estimate = offline["policy c", "snips"]
+    told = found.true["policy c"]
+    assert (told.value, told.low, told.high) == (estimate.value, estimate.lower, estimate.upper)
+    back = compare_with_offline(values(-np.arange(5.0), 200, 12), offline, "snips").tau
+    assert back.value == -1.0
+
+
+def test_estimates_without_support_give_no_order() -> None:
+    offline = offline_results(100)
+    assert offline["policy a", "snips"].verdict.word == "unsupported"
+    with pytest.raises(DataError, match=r"unsupported are \['policy a'"):
+        compare_with_offline(values(np.arange(5.0), 50, 0), offline, "snips")
+    with pytest.raises(UnknownNameError, match="no estimate of policy 'policy f'"):
+        compare_with_offline(values(np.arange(8.0), 50, 0), offline, "snips")
+    with pytest.raises(DataError, match="2 or more policies"):
+        compare_with_offline({"policy a": np.arange(9.0)}, offline, "snips")
 
 
 def test_wrong_arguments_are_refused() -> None:
