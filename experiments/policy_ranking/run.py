@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,15 +19,21 @@ import pandas as pd
 import rlrec
 from rlrec.arrays import Floats
 from rlrec.data import Ratings, load_jester
+from rlrec.envs import (
+    BlockSettings,
+    FittedUsersModel,
+    PolicyRanking,
+    compare_rankings,
+    fit_users,
+)
 from rlrec.envs.fitting.block_ranking import (
-    MEASURES,
+    Measure,
     fit_to_any_scale,
     simulated_values,
     true_values,
 )
-from rlrec.envs.fitting.block_split import BlockSettings, split_by_block
+from rlrec.envs.fitting.block_split import split_by_block
 from rlrec.envs.fitting.made_up_ratings import made_up_block
-from rlrec.envs.fitting.policy_ranking import PolicyRanking, compare_rankings
 from rlrec.envs.fitting.rating_policies import rating_policies
 
 HERE = Path(__file__).resolve().parent
@@ -41,6 +48,9 @@ CLOSE = (
     "ALS, softened",
 )
 """Policies without random slates that want to please: the harder ones to tell apart."""
+SMALL = BlockSettings(log_size=20, history_size=8, slate_size=3, n_draws=4)
+CLICK_RATE = 0.98
+"""Where jokes are shown one by one and rated, hardly anything is left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,40 +71,63 @@ class Arguments:
 
 def main(arguments: Arguments) -> None:
     """Judge all splits and write `policies.csv`, `taus.csv` and `table.md`."""
-    ratings, settings = _ratings(arguments), BlockSettings()
-    if arguments.smoke:
-        settings = BlockSettings(log_size=20, history_size=8, slate_size=3, n_draws=4)
-    policies, taus = [], []
+    made_with = {"rlrec": rlrec.__version__, "commit": _commit()}
+    judged = _judged(arguments)
+    taus, worth = judged.taus.assign(**made_with), judged.policies.assign(**made_with)
+    arguments.results.mkdir(parents=True, exist_ok=True)
+    taus.to_csv(arguments.results / "taus.csv", index=False, float_format="%.4f")
+    worth.to_csv(arguments.results / "policies.csv", index=False, float_format="%.4f")
+    text = f"{_summary(taus)}\n{_values(worth)}"
+    (arguments.results / "table.md").write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+
+
+class Judged(NamedTuple):
+    """One row a split and ranking, and one a split, ranking and policy."""
+
+    taus: pd.DataFrame
+    policies: pd.DataFrame
+
+
+def _judged(arguments: Arguments) -> Judged:
+    ratings, settings = _ratings(arguments), SMALL if arguments.smoke else BlockSettings()
+    taus, policies = [], []
     for seed in range(2 if arguments.smoke else arguments.splits):
         for name, ranking in rankings(ratings, replace(settings, seed=seed)).items():
             taus.append({"split": seed, "ranking": name, **_tau(ranking)})
             if not name.startswith("close"):
                 table = ranking.table().reset_index()
                 policies.append(table.assign(split=seed, ranking=name))
-        sys.stderr.write(f"split {seed}: {taus[-4]['tau']:.2f}\n")
-    made_with = {"rlrec": rlrec.__version__, "commit": _commit()}
-    found = pd.DataFrame(taus).assign(**made_with)
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    found.to_csv(arguments.results / "taus.csv", index=False, float_format="%.4f")
-    worth = pd.concat(policies).assign(**made_with)
-    worth.to_csv(arguments.results / "policies.csv", index=False, float_format="%.4f")
-    text = f"{_summary(found)}\n{_values(worth)}"
-    (arguments.results / "table.md").write_text(text, encoding="utf-8")
-    sys.stdout.write(text)
+        sys.stderr.write(f"split {seed} is judged\n")
+    return Judged(pd.DataFrame(taus), pd.concat(policies))
 
 
 def rankings(ratings: Ratings, settings: BlockSettings) -> dict[str, PolicyRanking]:
-    """Return by measure how the orders agree, of all policies and of the close ones."""
+    """Return by value and world how the orders agree, of all policies and of the close ones."""
     split = split_by_block(ratings, settings)
     policies = rating_policies(split.policy_log, settings)
-    model = fit_to_any_scale(split.world_log)
     true = true_values(policies, split)
-    found: dict[str, PolicyRanking] = {}
-    for measure in MEASURES:
+    found = {}
+    for name, (measure, model) in worlds(split.world_log).items():
         simulated = simulated_values(policies, split, model, measure)
-        found[measure] = compare_rankings(simulated, true)
-        found[f"close, {measure}"] = compare_rankings(_close(simulated), _close(true))
+        found[name] = compare_rankings(simulated, true)
+        found[f"close, {name}"] = compare_rankings(_close(simulated), _close(true))
     return found
+
+
+def worlds(log: Ratings) -> dict[str, tuple[Measure, FittedUsersModel]]:
+    """Return what policies are worth in which world: the first is the question."""
+    model = fit_to_any_scale(log)
+    generous = fit_users(
+        log, min_item_ratings=1, rating_regularisation=model.rating_penalty, click_rate=CLICK_RATE
+    )
+    alike = replace(model, person_rating_factors=np.zeros_like(model.person_rating_factors))
+    return {
+        "satisfaction": ("satisfaction", model),
+        "satisfaction where tastes are the same": ("satisfaction", alike),
+        "return": ("return", model),
+        "return where nearly all is taken": ("return", generous),
+    }
 
 
 def _close(values: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -122,9 +155,9 @@ def _summary(taus: pd.DataFrame) -> str:
         "|---|---|---|---|---|---|",
     ]
     for name, rows in taus.groupby("ranking", sort=False):
-        kind, _, measure = str(name).rpartition(", ")
+        kind, _, world = str(name).rpartition(", ")
         lines.append(
-            f"| {measure} | {'8 close ones' if kind else 'all 13'} | {rows['tau'].mean():.2f} | "
+            f"| {world} | {'8 close ones' if kind else 'all 13'} | {rows['tau'].mean():.2f} | "
             f"{rows['tau'].min():.2f} | {rows['low'].mean():.2f} to {rows['high'].mean():.2f} | "
             f"{rows['low'].min():.2f} |"
         )
