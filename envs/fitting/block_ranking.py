@@ -55,14 +55,15 @@ def rank_in_block(
     Three groups of persons (`split_by_block`): policies are learned from a sparse log of the first,
     users are fitted to one of the second, the third is judged and takes no part in either. Both in
     truth and in the simulator a policy sees some ratings of a person, and shows a slate of items
-    that are not among them. In truth it is worth the mean rating (n,) which that person really gave
-    to what is shown; in the simulator, see `simulated_values`. Then `compare_rankings`, by users.
+    that are not among them. In truth it is worth the mean rating which that person really gave to
+    what is shown; in the simulator, see `simulated_values`. Then `compare_rankings`, by users.
 
     It means that with these users one would have told the better of two policies from the worse,
     as far as single slates of rated items go and for persons like those who rate everything. It
     does not mean that values agree (they are not compared, only their order), nor that the world is
     right where the block is silent: what is taken from a slate and what is left, how long persons
-    stay, how tastes move.
+    stay, how tastes move. And what is seen of simulated persons is a part of what they were fitted
+    to, which may flatter policies that go by it.
 
     Args:
         ratings: Some persons rated all items.

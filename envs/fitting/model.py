@@ -43,8 +43,8 @@ class FitSettings:
     choice_regularisation: float = 10.0
     """Of the factors learned from choices, above 0; 10 foretold choices of MovieLens 100K best."""
     rating_regularisation: float | None = 0.12
-    """Of the factors learned from ratings, in rating points, above 0; 0.12 suits ratings of 1 to 5
-    stars; None takes the one that foretells held-out ratings best."""
+    """Of the factors learned from ratings, above 0; 0.12 suits ratings of 1 to 5 stars; None takes
+    the one that foretells held-out ratings best."""
     correction: Correction = "none"
     """For what persons chose to rate, see `fit_affinity`."""
     min_item_ratings: int = 5
