@@ -68,7 +68,8 @@ def compare_rankings(
     so a user is drawn with the values of every policy. Where only estimates are known, normal
     errors are added to them, independent of each other: too wide where policies were judged on the
     same rows. Policies that are worth the same make the interval wide, as chance decides their
-    order; it always holds tau itself. It says nothing of policies that were not judged.
+    order; it always holds tau itself. It says nothing of other policies, nor of what another fit of
+    the simulator would give.
 
     Args:
         simulated: Of 2 or more policies; shape (n,) each, the same n for all.
