@@ -1,9 +1,16 @@
 """Simulated users: blocks, simulator, faces, oracles. Importing it registers the environments."""
 
 from rlrec.envs.candidates import CalendarItems, FixedCandidates, UserCandidates
+from rlrec.envs.fitting.block_ranking import BlockRanking, rank_in_block
+from rlrec.envs.fitting.block_split import BlockSettings
 from rlrec.envs.fitting.fit import fit_users
 from rlrec.envs.fitting.fit_slates import fit_slate_users
 from rlrec.envs.fitting.model import FitFigures, FitSettings, FittedUsersModel
+from rlrec.envs.fitting.policy_ranking import (
+    PolicyRanking,
+    compare_rankings,
+    compare_with_offline,
+)
 from rlrec.envs.fitting.slate_users import SlateUsersModel
 from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.envs.presets.composed_users import composed_users
@@ -28,6 +35,8 @@ from rlrec.envs.wrappers.making import make_wrapped_simulator
 
 __all__ = [
     "Assumption",
+    "BlockRanking",
+    "BlockSettings",
     "CalendarItems",
     "EnvironmentEntry",
     "FitFigures",
@@ -36,11 +45,14 @@ __all__ = [
     "FixedCandidates",
     "MyopicOracle",
     "PlanningReference",
+    "PolicyRanking",
     "SlateEnv",
     "SlateUsersModel",
     "SlateVectorEnv",
     "UserCandidates",
     "UserSimulator",
+    "compare_rankings",
+    "compare_with_offline",
     "composed_users",
     "describe_environments",
     "drifting_tastes",
@@ -53,6 +65,7 @@ __all__ = [
     "make_simulator",
     "make_users",
     "make_wrapped_simulator",
+    "rank_in_block",
     "register",
     "topic_boredom",
     "user_return",

@@ -87,3 +87,23 @@ def test_the_recovery_of_dynamics_writes_a_row_for_each_log_and_parameter(tmp_pa
     told = rows[rows["parameter"].isin(["offset", "decay"])]
     assert told["either"].mean() >= 0.75
     assert (rows["low"] < rows["estimate"]).all() and (rows["estimate"] < rows["high"]).all()
+
+
+def test_the_ranking_of_policies_writes_a_row_for_each_split_and_policy(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXPERIMENTS / "policy_ranking" / "run.py"), "--smoke"]
+    done = subprocess.run(
+        [*command, "--results", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr
+    taus = pd.read_csv(tmp_path / "taus.csv")
+    assert len(taus) == 2 * 4 * 2  # splits, values and worlds, all policies and the close ones
+    assert (taus["low"] <= taus["tau"]).all() and (taus["tau"] <= taus["high"]).all()
+    asked = taus[taus["ranking"] == "satisfaction"]
+    assert asked["tau"].ge(0.7).all()  # made-up ratings have the structure that is fitted
+    policies = pd.read_csv(tmp_path / "policies.csv")
+    assert len(policies) == 2 * 4 * 13
+    assert "lowest mean rating" in (tmp_path / "table.md").read_text(encoding="utf-8")

@@ -127,9 +127,42 @@ def _known(ratings: Ratings, propensities: Floats | None, correction: str) -> _K
     )
 
 
-def _check(known: _Known, correction: str, penalties: Sequence[float], n_folds: int) -> None:
+def fit_at_penalty(
+    ratings: Ratings,
+    propensities: Floats,
+    correction: Correction,
+    *,
+    penalty: float,
+    factors: int,
+    seed: int,
+) -> BiasedSVD:
+    """Return what `fit_affinity` does at one penalty, which is not judged.
+
+    Args:
+        ratings: As the others, see `fit_affinity`.
+        propensities: Shape (n,), in (0, 1].
+        correction: Other than "none".
+        penalty: Above 0.
+        factors: Length of the factors.
+        seed: Of the factors' start.
+
+    Raises:
+        ConfigError: An argument is out of range.
+        DataError: There are too many pairs for `doubly_robust`.
+    """
+    known = _known(ratings, propensities, correction)
+    _check(known, correction, (penalty,), n_folds=2)
+    return _Fitter(known, correction, factors, seed).fit(np.arange(len(known.values)), penalty)
+
+
+def check_correction(correction: object) -> None:
+    """Raise ConfigError unless a correction is known."""
     if correction not in CORRECTIONS:
         raise ConfigError(f"correction must be one of {CORRECTIONS}, got {correction!r}")
+
+
+def _check(known: _Known, correction: str, penalties: Sequence[float], n_folds: int) -> None:
+    check_correction(correction)
     if not len(penalties) or min(penalties) <= 0:
         raise ConfigError(f"penalties must be one or more numbers above 0, got {penalties!r}")
     if n_folds < 2:

@@ -1,4 +1,4 @@
-"""Made-up ratings, so that fitted users can be tried without any data."""
+"""Made-up ratings, so that users can be fitted and judged without any data."""
 
 import numpy as np
 
@@ -37,6 +37,37 @@ def made_up_ratings(seed: int = 0) -> Ratings:
             features=np.eye(N_TOPICS, dtype=np.float32)[topics],
             topic_names=tuple(f"topic {number}" for number in range(N_TOPICS)),
         ),
+    )
+
+
+def made_up_block(
+    n_persons: int = 300, n_items: int = 40, complete_share: float = 0.4, seed: int = 0
+) -> Ratings:
+    """Return ratings from -10 to 10 by persons of whom some rated everything.
+
+    The others rated two thirds of the items each, at random. A rating is a level of the person, a
+    quality of the item, a taste in two dimensions, and noise.
+
+    Args:
+        n_persons: U.
+        n_items: N.
+        complete_share: Of the persons who rated everything.
+        seed: Of all that is drawn.
+    """
+    rng = np.random.default_rng(seed)
+    taste = rng.standard_normal((n_persons, 2)) @ rng.standard_normal((2, n_items))
+    level, quality = 1.5 * rng.standard_normal((n_persons, 1)), 2.0 * rng.standard_normal(n_items)
+    values = level + quality + 1.5 * taste + 2.0 * rng.standard_normal((n_persons, n_items))
+    rated = rng.random((n_persons, n_items)) < 2 / 3
+    rated[: round(complete_share * n_persons)] = True
+    persons, items = np.nonzero(rated)
+    return Ratings(
+        user_ids=np.arange(n_persons),
+        user_index=persons,
+        item_index=items,
+        values=np.clip(values, -10.0, 10.0)[rated],
+        timestamps=None,
+        catalogue=Catalogue.of_ids(np.arange(1, n_items + 1)),
     )
 
 

@@ -16,12 +16,18 @@ from rlrec.baselines.settings import (
     check_seed,
 )
 from rlrec.data.catalogue import Catalogue
+from rlrec.envs.fitting.affinity import Correction, check_correction
 from rlrec.envs.fitting.pair_values import PairFactors, PairValues, standardised
 from rlrec.envs.fitting.populations import POPULATIONS, check_shares
 from rlrec.envs.fitting.saved_users import SavedUsers
 from rlrec.envs.simulator import Assumption
 from rlrec.errors import ConfigError, DataError
 
+_CORRECTED: dict[Correction, str] = {
+    "none": "not corrected for what they chose to rate",
+    "inverse_propensity": "corrected for what they chose to rate, by inverse propensities",
+    "doubly_robust": "corrected for what they chose to rate, doubly robust",
+}
 QUALITY_BOUND = 3.0
 """Qualities lie between minus and plus this: the range of topic means in interest evolution."""
 
@@ -36,8 +42,11 @@ class FitSettings:
     """Length of the factors learned from ratings, 1 or more."""
     choice_regularisation: float = 10.0
     """Of the factors learned from choices, above 0; 10 foretold choices of MovieLens 100K best."""
-    rating_regularisation: float = 0.12
-    """Of the factors learned from ratings, in squared rating points, above 0."""
+    rating_regularisation: float | None = 0.12
+    """Of the factors learned from ratings, above 0; 0.12 suits ratings of 1 to 5 stars; None takes
+    the one that foretells held-out ratings best."""
+    correction: Correction = "none"
+    """For what persons chose to rate, see `fit_affinity`."""
     min_item_ratings: int = 5
     """Items with fewer ratings are left out."""
     slate_size_for_calibration: int = 10
@@ -56,8 +65,10 @@ class FitSettings:
     def __post_init__(self) -> None:
         for name in ("factors", "rating_factors", "min_item_ratings", "slate_size_for_calibration"):
             check_count(name, getattr(self, name))
-        for name in ("choice_regularisation", "rating_regularisation"):
-            check_above_zero(name, getattr(self, name))
+        check_above_zero("choice_regularisation", self.choice_regularisation)
+        if self.rating_regularisation is not None:
+            check_above_zero("rating_regularisation", self.rating_regularisation)
+        check_correction(self.correction)
         if self.quality_spread is not None:
             check_above_zero("quality_spread", self.quality_spread)
         if self.quality_centre is not None:
@@ -85,9 +96,13 @@ class FitFigures(NamedTuple):
     n_held_out_ratings: int
     """Held-out ratings predicted."""
     rating_rmse: float
-    """Root mean squared error, in rating points."""
+    """Root mean squared error, in rating points; with a correction, weighted by the inverse of the
+    propensities, so that it stands for ratings of anything."""
     constant_rmse: float
     """The same where the mean is predicted for all."""
+    chosen_penalty: float | None = None
+    """Regularisation of the factors learned from ratings that foretold held-out ratings best; None
+    where it was given."""
 
     @property
     def uniform_log_likelihood(self) -> float:
@@ -157,6 +172,13 @@ class FittedUsersModel(SavedUsers):
                         f"{name}_{part} needs {n_rows} rows of finite numbers, got shape "
                         f"{array.shape}"
                     )
+
+    @property
+    def rating_penalty(self) -> float:
+        """Regularisation of the factors learned from ratings, as given or chosen."""
+        given = self.settings.rating_regularisation
+        penalty = self.figures.chosen_penalty if given is None else given
+        return float("nan") if penalty is None else penalty
 
     @property
     def quality_centre(self) -> float:
@@ -260,12 +282,14 @@ def _estimates(model: FittedUsersModel) -> list[Assumption]:
         line(
             "satisfaction",
             f"{settings.rating_factors} factors and biases (biased SVD)",
-            "from how persons rated",
+            f"from how persons rated; {_CORRECTED[settings.correction]}",
         ),
         line(
             "fit of satisfaction",
             f"RMSE {figures.rating_rmse:.3f}; constant {figures.constant_rmse:.3f}",
-            held_out,
+            held_out
+            if settings.correction == "none"
+            else f"{held_out}, weighted so as to stand for ratings of anything",
         ),
     ]
 
@@ -275,13 +299,19 @@ def _assumptions(model: FittedUsersModel) -> list[Assumption]:
         return Assumption(name, value, "assumed", note)
 
     settings = model.settings
-    penalties = f"{settings.choice_regularisation:g} and {settings.rating_regularisation:g}"
+    penalties = f"{settings.choice_regularisation:g} and {model.rating_penalty:g}"
+    is_chosen = settings.rating_regularisation is None
     shares = ", ".join(
         f"{name} {len(model.populations[name]):,} ({share:.0%})"
         for name, share in zip(POPULATIONS, settings.shares, strict=True)
     )
     return [
-        line("penalties", penalties, "regularisation of choice and rating factors"),
+        line(
+            "penalties",
+            penalties,
+            "regularisation of choice and rating factors"
+            + ("; the latter by the error of held-out ratings" if is_chosen else ""),
+        ),
         line(
             "click rate",
             f"{settings.click_rate:g}",

@@ -54,7 +54,7 @@ def _check_data(data: DataConfig) -> None:
         check_columns(data.columns)
     except ConfigError as error:
         raise ConfigError(f"data.columns: {error}") from None
-    known = inspect.signature(fit_users).parameters.keys() - {"ratings", "progress"}
+    known = inspect.signature(fit_users).parameters.keys() - {"ratings", "propensities", "progress"}
     for name in data.users:
         if name not in known:
             hint = nearest_hint(name, known)

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rlrec.baselines import make_baseline
 from rlrec.data import InteractionLog
 from rlrec.envs import MyopicOracle, PlanningReference, make_simulator
+from rlrec.envs.fitting.rating_policies import GreedyPolicy, SameForAll
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
 from rlrec.simulation import Simulator
 from rlrec.testing import POLICY_CHECKS, check_policy
@@ -26,6 +28,7 @@ def baseline() -> Any:
 
 MAKERS: dict[str, Callable[[], SlatePolicy]] = {
     "random": lambda: RandomPolicy(N_ITEMS, SLATE_SIZE),
+    "the same for all": lambda: GreedyPolicy(SameForAll(np.sin(np.arange(7.0))), SLATE_SIZE),
     "myopic oracle": MyopicOracle,
     "planning reference": lambda: PlanningReference(1.4),
     "greedy baseline": baseline,
