@@ -8,7 +8,9 @@ import pytest
 from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator, make_simulator
 from rlrec.envs.fitting.behaviour import ASPECTS
-from rlrec.envs.fitting.fidelity import TOLD_APART, discriminator_auc, fidelity
+from rlrec.envs.fitting.comparing import TOLD_APART
+from rlrec.envs.fitting.discriminator import discriminator_auc
+from rlrec.envs.fitting.fidelity import fidelity
 from rlrec.errors import DataError
 from rlrec.policy import RandomPolicy
 
@@ -35,7 +37,8 @@ def log() -> InteractionLog:
 
 def words(simulator: UserSimulator, log: InteractionLog) -> dict[str, str]:
     catalogue: Any = users().catalogue
-    return {found.aspect: found.word for found in fidelity(simulator, log, catalogue, seed=1)}
+    found = fidelity(simulator, log, catalogue, seed=1, n_permutations=19)
+    return {each.aspect: each.word for each in found.verdicts}
 
 
 def test_users_of_the_same_kind_agree_in_all_that_is_told(log: InteractionLog) -> None:
