@@ -97,7 +97,7 @@ def _counted(told: TopicSequences, situations: Ints, n: int) -> tuple[Floats, Fl
     cells = np.repeat(told.persons, told.lengths) * n + situations
     taken = np.bincount(cells, told.taken, n_persons * n).reshape(n_persons, n)
     looks = np.bincount(cells, minlength=n_persons * n).reshape(n_persons, n)
-    return taken, looks.astype(np.float64)
+    return taken.astype(np.float64), looks.astype(np.float64)
 
 
 def steps_since_taken(told: TopicSequences) -> Ints:

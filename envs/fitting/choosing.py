@@ -13,7 +13,8 @@ from rlrec.errors import DataError
 
 MOST_VALUES = 20
 """Different ratings up to which they are taken for the points of a scale."""
-_AT_ONCE = 1_000  # persons who choose side by side: bounds memory
+N_OFFERED = 100
+"""Items on offer for each simulated choice."""
 
 
 class Choices(NamedTuple):
@@ -118,14 +119,13 @@ def simulated_choices(
 
     What is assumed: simulated persons are drawn from `persons` (nobody twice while they last); the
     most active of them choose as many items as the most active of `like`, and so on down, where the
-    activity of a fitted person is what its factors say (`activity`). All items are at hand; each
-    choice falls on an item not chosen before with probability proportional to exp(attraction), the
-    logit whose scale `fit_users` estimated. (That it did so from choices among 99 alternatives
-    drawn evenly does not mean that people saw only 100 items: the scale is that of a choice among
-    all, see `choice_sets`.) Nothing is learned or had enough of on the way. A rating is the
-    predicted one (quality, as the simulated users have it) plus normal noise with the standard
-    deviation of the error on held-out ratings, moved to the nearest rating that occurs in `like`
-    where those are few, and into their range.
+    activity of a fitted person is what its factors say (`activity`). For each choice 100 items are
+    drawn evenly, as for the choices that `fit_users` estimated the scale of attraction from; of
+    those not chosen before, one is chosen with probability proportional to exp(attraction). Ratings
+    do not tell what people saw and left, so this is no estimate. Nothing is learned or had enough
+    of on the way. A rating is the predicted one (quality, as the simulated users have it) plus
+    normal noise with the standard deviation of the error on held-out ratings, moved to the nearest
+    rating that occurs in `like` where those are few, and into their range.
 
     Args:
         model: Fitted users.
@@ -163,18 +163,24 @@ def _as_active(active: Floats, who: Ints, lengths: Ints) -> Ints:
     return who[np.argsort(active[who], kind="stable")][ranks]
 
 
-def _chosen(
-    model: FittedUsersModel, who: Ints, lengths: Ints, rng: np.random.Generator
-) -> Ints:
+def _chosen(model: FittedUsersModel, who: Ints, lengths: Ints, rng: np.random.Generator) -> Ints:
     """Return what each person chooses, in order, one person after the other."""
-    parts = []
-    for start in range(0, len(who), _AT_ONCE):
-        scores = model.attraction.of_all(who[start : start + _AT_ONCE])
-        # Gumbel noise ranks all items as if they were chosen one by one without return.
-        ranked = np.argsort(-(scores + rng.gumbel(size=scores.shape)), axis=1)
-        counts = lengths[start : start + _AT_ONCE]
-        parts.append(ranked[np.arange(ranked.shape[1]) < counts[:, None]])
-    return np.concatenate(parts)
+    n_items = model.catalogue.n_items
+    found = np.zeros((len(who), int(lengths.max())), np.int64)
+    is_chosen = np.zeros((len(who), n_items), bool)
+    for place in range(found.shape[1]):
+        rows = np.flatnonzero(lengths > place)
+        while len(rows):
+            offered = rng.integers(n_items, size=(len(rows), N_OFFERED))
+            scores = model.attraction.of_slates(who[rows], offered)
+            scores[is_chosen[rows[:, None], offered]] = -np.inf
+            best = np.argmax(scores + rng.gumbel(size=scores.shape), axis=1)
+            items = offered[np.arange(len(rows)), best]
+            is_new = ~is_chosen[rows, items]  # false where all on offer was chosen before
+            found[rows[is_new], place] = items[is_new]
+            is_chosen[rows[is_new], items[is_new]] = True
+            rows = rows[~is_new]
+    return found[np.arange(found.shape[1]) < lengths[:, None]]
 
 
 def _on_scale(ratings: Floats, given: Floats) -> Floats:

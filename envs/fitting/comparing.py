@@ -134,7 +134,7 @@ def compared(
         one, other = np.array_split(rng.permutation(log.n_persons), [log.n_persons // 2])
         made = make(np.sort(one), seed + number)
         halves = _seen(log, one, other, made)
-        seen = seen or halves
+        seen = seen or {name: halves[name] for name in aspects if name in halves}
         for aspect, each in halves.items():
             pair = distance(each.log, each.simulated), distance(each.log, each.other)
             pairs.setdefault(aspect, []).append(pair)
@@ -186,9 +186,7 @@ def _p_values(
     log: Behaviour, made: Behaviour, n: int, rng: np.random.Generator
 ) -> dict[str, float]:
     return {
-        aspect: permutation_p(
-            own, made.aspects[aspect], log.n_persons, made.n_persons, n, rng
-        )
+        aspect: permutation_p(own, made.aspects[aspect], log.n_persons, made.n_persons, n, rng)
         for aspect, own in log.aspects.items()
         if aspect in made.aspects
     }

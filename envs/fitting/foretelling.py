@@ -149,6 +149,7 @@ def _excess(predictions: Predictions, place: Ints, is_meant: Bools) -> Floats:
     """Return by how much some persons took more than stated, by bin, over all that was stated."""
     rows = is_meant[predictions.persons]
     stated = predictions.probabilities[rows]
-    hits = np.bincount(place[rows], predictions.taken[rows], N_BINS)
-    excess: Floats = hits - np.bincount(place[rows], stated, N_BINS)
-    return excess / max(float(stated.sum()), 1e-300)
+    taken = predictions.taken[rows].astype(np.float64)
+    hits = np.bincount(place[rows], taken, N_BINS)
+    excess = hits - np.bincount(place[rows], stated, N_BINS)
+    return np.asarray(excess / max(float(stated.sum()), 1e-300), np.float64)

@@ -1,4 +1,4 @@
-"""How well users fitted to ratings foretell what others choose later, from what they chose before."""
+"""How well users fitted to ratings foretell the later choices of others from the earlier ones."""
 
 import math
 from typing import NamedTuple

@@ -10,7 +10,7 @@ from rlrec.envs.fitting.dynamics import NAMES
 from rlrec.envs.fitting.foretelling import Foretold, Predictions, foretold
 from rlrec.envs.fitting.slate_users import SlateUsersModel
 from rlrec.envs.fitting.taste_filter import Dynamics, probabilities_of_looks
-from rlrec.envs.fitting.topic_sequences import TopicSequences, topic_sequences
+from rlrec.envs.fitting.topic_sequences import Scanning, TopicSequences, topic_sequences
 
 
 def foretold_clicks(
@@ -54,7 +54,7 @@ def _told(
     model: SlateUsersModel, log: InteractionLog, catalogue: Catalogue, channel: str | None
 ) -> Predictions:
     """Return the probability of each look, in order of the persons."""
-    scanning = "cascade" if model.scanning == "cascade" else "position_based"
+    scanning: Scanning = "cascade" if model.scanning == "cascade" else "position_based"
     told = topic_sequences(log, catalogue, scanning, channel=channel)
     values = {name: torch.tensor(model.values[name], dtype=torch.float64) for name in NAMES}
     dynamics = Dynamics(**values, appeals=torch.from_numpy(model.appeals))
@@ -87,8 +87,6 @@ def _in_another_order(log: InteractionLog, seed: int) -> InteractionLog:
 
 
 def _losses(predictions: Predictions) -> Floats:
-    likely = np.where(
-        predictions.taken, predictions.probabilities, 1.0 - predictions.probabilities
-    )
+    likely = np.where(predictions.taken, predictions.probabilities, 1.0 - predictions.probabilities)
     found: Floats = -np.log(np.maximum(likely, 1e-300))
     return found

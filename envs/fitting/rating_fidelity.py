@@ -4,7 +4,7 @@ import numpy as np
 
 from rlrec.arrays import Floats, Ints
 from rlrec.data.ratings import Ratings
-from rlrec.envs.fitting.choosing import Choices, simulated_choices, unseen_choices
+from rlrec.envs.fitting.choosing import simulated_choices, unseen_choices
 from rlrec.envs.fitting.comparing import FEWEST_PERSONS, Behaviour, Comparison, compared
 from rlrec.envs.fitting.model import FittedUsersModel
 from rlrec.envs.fitting.rating_behaviour import ASPECTS, rating_behaviour
