@@ -30,6 +30,8 @@ class Choices(NamedTuple):
     n_items: int
     is_ordered: bool
     """Whether the order of time is known."""
+    points: Floats
+    """Points of the scale of ratings, ascending; empty where ratings are numbers."""
 
     @property
     def lengths(self) -> Ints:
@@ -94,7 +96,14 @@ def unseen_choices(model: FittedUsersModel, ratings: Ratings, fewest: int) -> Ch
         n_persons=len(labels),
         n_items=model.catalogue.n_items,
         is_ordered=ratings.timestamps is not None or ratings.is_ordered,
+        points=points_of(ratings.values),
     )
+
+
+def points_of(ratings: Floats) -> Floats:
+    """Return the points of a scale, where ratings (n,) are of few different values, else none."""
+    points = np.unique(ratings)
+    return points if len(points) <= MOST_VALUES else np.empty(0)
 
 
 def _rows_of(labels: NDArray[Any], known: NDArray[Any]) -> Ints:
@@ -138,7 +147,7 @@ def simulated_choices(
     predicted = model.quality.of_pairs(who[like.persons], items)
     ratings = model.quality_centre + model.quality_spread * predicted
     ratings = ratings + model.figures.rating_rmse * rng.standard_normal(len(ratings))
-    return like._replace(items=items, ratings=_on_scale(ratings, like.ratings))
+    return like._replace(items=items, ratings=_on_scale(ratings, like))
 
 
 def _drawn(persons: Ints, n: int, rng: np.random.Generator) -> Ints:
@@ -183,8 +192,8 @@ def _chosen(model: FittedUsersModel, who: Ints, lengths: Ints, rng: np.random.Ge
     return found[np.arange(found.shape[1]) < lengths[:, None]]
 
 
-def _on_scale(ratings: Floats, given: Floats) -> Floats:
-    points = np.unique(given)
-    if len(points) > MOST_VALUES:
-        return np.clip(ratings, points[0], points[-1])
+def _on_scale(ratings: Floats, like: Choices) -> Floats:
+    points = like.points
+    if not len(points):
+        return np.clip(ratings, like.ratings.min(), like.ratings.max())
     return points[np.searchsorted((points[1:] + points[:-1]) / 2, ratings)]

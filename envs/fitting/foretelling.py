@@ -47,6 +47,15 @@ class Bin(NamedTuple):
     """Share that was taken."""
 
 
+class Reference(NamedTuple):
+    """The same figures in another setting, to tell what they are due to; no control to beat."""
+
+    name: str
+    log_loss: float
+    calibration: float
+    """As in the verdict on calibration."""
+
+
 class Foretold(NamedTuple):
     """How well what persons of a log take is foretold."""
 
@@ -54,14 +63,17 @@ class Foretold(NamedTuple):
     """What one event is."""
     losses: tuple[Loss, ...]
     """The model first, then its controls."""
-    shuffled_time: float
-    """Log-loss of the model when what persons did is told in an order that is not that of time; no
-    control that is to be beaten, nan where the order is not known."""
     bins: tuple[Bin, ...]
     """By probability, from low to high, each with as many expected takings as the others."""
     calibration_error: float
     """Mean over predictions of |taken - stated| of their bin."""
     verdicts: tuple[Verdict, ...]
+    references: tuple[Reference, ...] = ()
+
+    def as_reference(self, name: str) -> Reference:
+        """Return the figures of the model under a name."""
+        calibration = next(each for each in self.verdicts if each.aspect == CALIBRATED)
+        return Reference(name, self.losses[0].log_loss, calibration.simulated)
 
 
 def foretold(
@@ -70,7 +82,6 @@ def foretold(
     persons: Ints,
     predictions: Predictions,
     *,
-    shuffled_time: float = math.nan,
     n_halvings: int = 5,
     seed: int = 0,
 ) -> Foretold:
@@ -86,7 +97,6 @@ def foretold(
         losses: By name, the model first, then controls: log-loss (n,) of each event in nats.
         persons: Shape (n,). Row of whose event it is.
         predictions: For calibration; m may be more than n.
-        shuffled_time: As in `Foretold`.
         n_halvings: Of persons.
         seed: Of these.
     """
@@ -100,7 +110,7 @@ def foretold(
     n = sum(each.n for each in bins)
     error = sum(each.n * abs(each.observed - each.predicted) for each in bins) / n
     verdicts = _of_losses(found), _of_bins(predictions, place, n_halvings, seed)
-    return Foretold(unit, tuple(found), shuffled_time, bins, error, verdicts)
+    return Foretold(unit, tuple(found), bins, error, verdicts)
 
 
 def _by_person(losses: Floats, persons: Ints) -> Floats:

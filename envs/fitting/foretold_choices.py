@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_softmax
 
-from rlrec.arrays import Bools, Floats, Ints
+from rlrec.arrays import Bools, Floats
 from rlrec.data.ratings import Ratings
 from rlrec.envs.fitting.calibration import ChoiceSets, choice_scale, choice_sets
-from rlrec.envs.fitting.choosing import Choices, unseen_choices
+from rlrec.envs.fitting.choosing import Choices, simulated_choices, unseen_choices
 from rlrec.envs.fitting.comparing import FEWEST_PERSONS
 from rlrec.envs.fitting.foretelling import Foretold, Predictions, foretold
 from rlrec.envs.fitting.model import FittedUsersModel
@@ -32,37 +32,48 @@ def foretold_choices(model: FittedUsersModel, ratings: Ratings, *, seed: int = 0
     under which these very choices are most likely; and the model given what another person chose.
     Where the order of time is not known, a fifth at random is foretold.
 
+    What attracts most is chosen first, so that later choices are the harder ones, and factors from
+    few choices are too sure of themselves. What of the loss is due to that show the references:
+    simulated persons foretold in the same way; and a fifth at random of the choices of the log.
+
     Args:
         model: Fitted users.
         ratings: With 20 or more persons who were not fitted to.
-        seed: Of alternatives and shuffles.
+        seed: Of alternatives, simulated persons and shuffles.
 
     Raises:
         DataError: There are too few such persons, or nobody chose enough.
     """
     choices = unseen_choices(model, ratings, FEWEST_PERSONS)
     rng = np.random.default_rng(seed)
-    in_order = _later(choices, choices.places)
-    sets, scores, others = _scored(model, choices, in_order, rng)
+    everybody = np.arange(model.n_persons)
+    settings = {
+        "simulated users, foretold in the same way": simulated_choices(
+            model, choices, everybody, rng
+        ),
+    }
+    if choices.is_ordered:
+        settings["a fifth of all choices, not the last"] = _in_another_order(choices, rng)
+    found = _foretold(model, choices, rng, seed)
+    references = [
+        _foretold(model, each, rng, seed).as_reference(name) for name, each in settings.items()
+    ]
+    return found._replace(references=tuple(references))
+
+
+def _foretold(
+    model: FittedUsersModel, choices: Choices, rng: np.random.Generator, seed: int
+) -> Foretold:
+    sets, scores, of_others = _scored(model, choices, _later(choices), rng)
     popularity = known_popularity(model)[sets.items]
     losses = {
         "fitted users": _losses(scores),
         "all items alike": np.full(len(scores), math.log(_N_ALTERNATIVES + 1)),
         "popularity": _losses(choice_scale(popularity) * popularity),
-        "another person's choices": _losses(others),
+        "another person's choices": _losses(of_others),
     }
-    shuffled = math.nan
-    if choices.is_ordered:
-        at_random = _later(choices, _shuffled_places(choices, rng))
-        shuffled = float(_losses(_scored(model, choices, at_random, rng).scores).mean())
-    return foretold(
-        f"a choice among {_N_ALTERNATIVES + 1} items",
-        losses,
-        sets.persons,
-        _predictions(sets, scores),
-        shuffled_time=shuffled,
-        seed=seed,
-    )
+    unit = f"a choice among {_N_ALTERNATIVES + 1} items"
+    return foretold(unit, losses, sets.persons, _predictions(sets, scores), seed=seed)
 
 
 class _Scored(NamedTuple):
@@ -75,20 +86,18 @@ class _Scored(NamedTuple):
     """Shape (n, J + 1). By what another person chose."""
 
 
-def _later(choices: Choices, places: Ints) -> Bools:
+def _later(choices: Choices) -> Bools:
     """Return which choices are to be foretold: the last fifth, of persons with two or more."""
     lengths = choices.lengths
     n_later = np.where(lengths > 1, np.maximum(1, np.rint(LATER_SHARE * lengths)), 0)
-    found: Bools = places >= (lengths - n_later)[choices.persons]
+    found: Bools = choices.places >= (lengths - n_later)[choices.persons]
     return found
 
 
-def _shuffled_places(choices: Choices, rng: np.random.Generator) -> Ints:
-    """Return the places of choices, each person's in an order drawn at random."""
+def _in_another_order(choices: Choices, rng: np.random.Generator) -> Choices:
+    """Return the choices of each person in an order drawn at random."""
     order = np.lexsort((rng.random(len(choices.persons)), choices.persons))
-    places = np.empty(len(order), np.int64)
-    places[order] = choices.places
-    return places
+    return choices._replace(items=choices.items[order], ratings=choices.ratings[order])
 
 
 def _scored(

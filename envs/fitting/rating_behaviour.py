@@ -14,7 +14,7 @@ from rlrec.envs.fitting.aspects import (
     ValuesByPerson,
 )
 from rlrec.envs.fitting.behaviour import entropies
-from rlrec.envs.fitting.choosing import MOST_VALUES, Choices
+from rlrec.envs.fitting.choosing import Choices
 from rlrec.envs.fitting.comparing import Behaviour
 
 ASPECTS = (
@@ -115,9 +115,10 @@ def _by_topic(choices: Choices, catalogue: Catalogue) -> Floats:
 
 def _ratings(choices: Choices) -> ByPerson:
     """Return the distribution of ratings: of each point of a scale, or of numbers."""
-    points, place = np.unique(choices.ratings, return_inverse=True)
-    if len(points) > MOST_VALUES:
+    points = choices.points
+    if not len(points):
         return ValuesByPerson(choices.ratings, choices.persons, choices.n_persons)
+    place = np.searchsorted(points, choices.ratings)
     shape = choices.n_persons, len(points)
     counts = csr_array((np.ones(len(place)), (choices.persons, place)), shape=shape)
     return SharesByPerson(counts, tuple(f"{point:g}" for point in points))

@@ -77,9 +77,11 @@ def validate_users(
     """Say where fitted users behave like those of a log, and where they do not."""
     with one_line_errors("Nothing was written."):
         from rlrec.workflow.user_card import COLUMNS, verdict_rows
-        from rlrec.workflow.user_card_page import write_card
+        from rlrec.workflow.user_card_page import check_card_folder, write_card
         from rlrec.workflow.validating import ValidateOrder, validate
 
+        if out is not None:
+            check_card_folder(out)
         card = validate(
             ValidateOrder(
                 users=users,

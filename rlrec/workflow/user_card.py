@@ -21,8 +21,8 @@ _MOST_LABELS = 40  # situations of an aspect that are written out
 _FAULTS = {
     TOLD_APART: "A classifier tells them from the log (AUC {}, two halves of the log {}).",
     FORETOLD: (
-        "What persons take is not surely foretold better than without these users (log-loss {}, best "
-        "control {})."
+        "What persons take is not surely foretold better than without these users (log-loss {}, "
+        "best control {})."
     ),
     CALIBRATED: "The probabilities that they state are off (by {} of all takings, chance {}).",
 }
@@ -130,7 +130,7 @@ def card_json(card: UserCard) -> str:
                 }
                 for loss in foretold.losses
             ],
-            "shuffled_time": foretold.shuffled_time,
+            "references": [each._asdict() for each in foretold.references],
             "calibration_error": foretold.calibration_error,
             "bins": [each._asdict() for each in foretold.bins],
         },
