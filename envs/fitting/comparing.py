@@ -20,6 +20,7 @@ MOST_RATIO = 2.0
 MOST_AUC = 0.75
 FEWEST_PERSONS = 20
 """Of a log that is to be halved."""
+_MOST_LONGER = 1.2  # times as many takings of a person, up to which persons may be mixed
 
 
 class Verdict(NamedTuple):
@@ -185,11 +186,24 @@ def permutation_p(
 def _p_values(
     log: Behaviour, made: Behaviour, n: int, rng: np.random.Generator
 ) -> dict[str, float]:
-    return {
-        aspect: permutation_p(own, made.aspects[aspect], log.n_persons, made.n_persons, n, rng)
-        for aspect, own in log.aspects.items()
-        if aspect in made.aspects
-    }
+    found = {}
+    for aspect, own in log.aspects.items():
+        other = made.aspects.get(aspect)
+        if other is not None and _can_be_mixed(own, other):
+            found[aspect] = permutation_p(own, other, log.n_persons, made.n_persons, n, rng)
+    return found
+
+
+def _can_be_mixed(own: ByPerson, other: ByPerson) -> bool:
+    """Return whether groups mixed of both are like those compared.
+
+    How often items were taken is spread the wider the fewer takings there are. Where simulated
+    persons were seen much longer, mixed groups have more or fewer of them than either has.
+    """
+    if not (isinstance(own, CountsByPerson) and isinstance(other, CountsByPerson)):
+        return True
+    means = [each.counts.sum() / each.counts.shape[0] for each in (own, other)]
+    return bool(max(means) <= _MOST_LONGER * min(means))
 
 
 def _figures(log: Behaviour, made: Behaviour) -> list[Figure]:

@@ -55,9 +55,14 @@ class UserCard:
         return [verdict.aspect for verdict in self.verdicts if verdict.word == word]
 
     @property
+    def n_told(self) -> int:
+        """Number of aspects that the log tells."""
+        return len(self.verdicts) - len(self.named("not told"))
+
+    @property
     def headline(self) -> str:
         """The verdict in one sentence."""
-        n_told = len(self.verdicts) - len(self.named("not told"))
+        n_told = self.n_told
         n_agree = len(self.named("agrees"))
         if n_agree == n_told:
             return f"These users agree with the log in all {n_told} aspects that it tells."

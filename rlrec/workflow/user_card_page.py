@@ -64,7 +64,7 @@ def _head(card: UserCard) -> str:
     area, losses = card.of(TOLD_APART), card.foretold.losses
     best = min(losses[1:], key=lambda loss: loss.log_loss)
     facts = (
-        (f"{len(card.named('agrees'))} of {len(card.verdicts)}", "aspects in which they agree"),
+        (f"{len(card.named('agrees'))} of {card.n_told}", "aspects in which they agree"),
         (number(area.simulated, 2), f"AUC of a classifier; log beside log {area.control:.2f}"),
         (f"{losses[0].log_loss:.3f}", f"log-loss of {card.foretold.unit}, in nats"),
         (f"{best.log_loss:.3f}", f"of the best control: {best.name}"),
@@ -179,9 +179,11 @@ def _loss_row(loss: Loss) -> str:
     worse = loss.worse_by
     cell = ""
     if worse is not None:
-        low, high = number(worse.low), number(worse.high)
-        cell = f"{number(worse.value)} <small>{low} to {high}</small>"
-    return f"<tr><td>{escape(loss.name)}</td><td>{number(loss.log_loss)}</td><td>{cell}</td></tr>"
+        low, high = number(worse.low, 4), number(worse.high, 4)
+        cell = f"{number(worse.value, 4)} <small>{low} to {high}</small>"
+    return (
+        f"<tr><td>{escape(loss.name)}</td><td>{number(loss.log_loss, 4)}</td><td>{cell}</td></tr>"
+    )
 
 
 def _made_of(card: UserCard) -> str:

@@ -11,6 +11,7 @@ from rlrec.workflow.small_plots import Series, diagonal, dot_rows, small_lines
 
 _LOG, _SIMULATED = "#2f5d8a", "#d9741a"
 _MOST_IN_A_LINE, _MOST_ROWS = 8, 40  # situations drawn as a line, as rows of dots
+_LONGEST = 6  # characters of a label under a line
 _N_POINTS = 120
 _SMALL = 0.02  # stated probability below which calibration is drawn on logarithms
 
@@ -28,12 +29,15 @@ def aspect_plot(seen: Seen) -> str:
     if not isinstance(seen.log, Rates):
         return _distributions(seen)
     labels = seen.log.labels
-    if len(labels) <= _MOST_IN_A_LINE:
+    is_short = max(map(len, labels), default=0) <= _LONGEST
+    if len(labels) <= _MOST_IN_A_LINE and is_short:
         places = [float(place) for place in range(len(labels))]
         series = [_series(places, group.values, number) for number, group in enumerate(seen)]
         return small_lines(series, "", labels)
     if len(labels) <= _MOST_ROWS:
-        order = np.argsort(-np.nan_to_num(seen.log.values), kind="stable")
+        order = np.arange(len(labels))
+        if len(labels) > _MOST_IN_A_LINE:
+            order = np.argsort(-np.nan_to_num(seen.log.values), kind="stable")
         rows = [_series([], group.values[order], number) for number, group in enumerate(seen)]
         return dot_rows([labels[place] for place in order], rows)
     return _running_shares(seen)

@@ -100,7 +100,7 @@ def test_the_page_says_the_verdict_first_and_hides_none(folder: Path) -> None:
         (["--users", "of_ratings", "--log", "log"], "holds users fitted to ratings"),
         (["--users", "log", "--log", "log"], "model.json"),
         (["--users", "of_ratings", "--ratings", "u.data", "--channel", "x"], "--channel is for"),
-        (["--users", "of_ratings", "--ratings", "u.data", "--population", "x"], "no population is called"),
+        (["--users", "of_ratings", "--ratings", "u.data", "--population", "x"], "no population is"),
         (["--users", "of_ratings", "--ratings", "u.data", "--out", "u.data"], "needs a folder"),
     ],
 )
