@@ -86,6 +86,8 @@ class Comparison:
     """By aspect, as the first halving has it."""
     figures: list[Figure]
     """How concentrated the items are."""
+    n_persons: int
+    """Of the log."""
 
 
 Make = Callable[[Ints, int], Behaviour]
@@ -146,7 +148,7 @@ def compared(
         _verdict(aspect, pairs.get(aspect, []), p_values.get(aspect, math.nan))
         for aspect in (*aspects, TOLD_APART)
     ]
-    return Comparison(verdicts, seen, _figures(log, whole))
+    return Comparison(verdicts, seen, _figures(log, whole), log.n_persons)
 
 
 def word_of(simulated: float, control: float, most: float | None = None) -> Word:

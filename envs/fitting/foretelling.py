@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rlrec.arrays import Bools, Floats, Ints
-from rlrec.envs.fitting.comparing import Verdict, word_of
+from rlrec.envs.fitting.comparing import Verdict, Word, word_of
 from rlrec.evaluation import Estimate, mean_interval
 
 FORETOLD = "foretold better than by its controls"
@@ -124,7 +124,9 @@ def _of_losses(found: list[Loss]) -> Verdict:
     best = min(found[1:], key=lambda loss: loss.log_loss)
     lowest = [loss.worse_by.low for loss in found[1:] if loss.worse_by is not None]
     is_told = all(math.isfinite(low) for low in lowest)
-    word = word_of(0.0 if min(lowest) > 0 else 1.0, 0.0) if is_told else "not told"
+    word: Word = "not told"
+    if is_told:
+        word = "agrees" if min(lowest) > 0 else "differs"
     return Verdict(FORETOLD, found[0].log_loss, best.log_loss, math.nan, word)
 
 

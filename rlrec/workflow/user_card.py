@@ -117,6 +117,7 @@ def card_json(card: UserCard) -> str:
         "users": card.users,
         card.kind: card.data,
         "population": card.population,
+        "n_persons": card.comparison.n_persons,
         "seed": card.seed,
         "verdict": {
             "headline": card.headline,

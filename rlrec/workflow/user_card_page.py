@@ -80,8 +80,13 @@ def _head(card: UserCard) -> str:
 
 
 def _verdicts(card: UserCard) -> str:
+    n = f"{card.comparison.n_persons:,}"
+    whose = {
+        "slates": f"The {n} persons of the log",
+        "ratings": f"The {n} persons of the ratings whom the users were not fitted to",
+    }[card.kind]
     note = (
-        "Persons of the log that the users were not fitted to are halved at random, five times. "
+        f"{whose} are halved at random, five times. "
         "Each aspect has its distance between one half and as many simulated users, beside that "
         "between the two halves, which is what chance makes of no difference. It agrees up to "
         f"{MOST_RATIO:g} times the latter; of the classifier, where the area under its ROC curve "

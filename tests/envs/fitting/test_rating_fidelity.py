@@ -1,12 +1,14 @@
 """Verdicts on users of ratings who are those of the log, and on users who are not."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rlrec.data import Ratings
-from rlrec.envs import FittedUsersModel
+from rlrec.data import Ratings, load_movielens
+from rlrec.envs import FittedUsersModel, fit_users
 from rlrec.envs.fitting.aspects import RatesByPerson
 from rlrec.envs.fitting.choosing import Choices
 from rlrec.envs.fitting.comparing import TOLD_APART, Verdict
@@ -112,3 +114,18 @@ def test_aspects_are_those_counted_by_hand(model: FittedUsersModel) -> None:
     assert isinstance(again, RatesByPerson)
     assert again.hits[:, 0].tolist() == [6.0, 0.0]
     assert again.looks[:, 0].tolist() == pytest.approx([3.0, 0.0])
+
+
+@pytest.mark.skipif("RLREC_DATA_DIR" not in os.environ, reason="needs RLREC_DATA_DIR")
+def test_users_of_movielens_agree_in_what_they_take_and_are_flagged_where_they_do_not() -> None:
+    ratings = load_movielens(Path(os.environ["RLREC_DATA_DIR"]) / "ml-100k")
+    left_out = np.random.default_rng(0).permutation(ratings.n_users)[:283]
+    rest = ratings.subset(np.flatnonzero(~np.isin(ratings.user_index, left_out)))
+    comparison = rating_fidelity(fit_users(rest), ratings, n_halvings=2, n_permutations=0)
+    found = {verdict.aspect: verdict for verdict in comparison.verdicts}
+    assert comparison.n_persons == 283
+    assert found["popularity of items"].word == found["share of each topic"].word == "agrees"
+    assert found["topic of the next choice"].word == "differs"
+    assert found["spread of the ratings of a person"].word == "differs"
+    # 141 persons on each side: a standard error of .035
+    assert abs(found[TOLD_APART].control - 0.5) < 0.14 < found[TOLD_APART].simulated - 0.5
