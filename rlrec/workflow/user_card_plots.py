@@ -82,4 +82,4 @@ def _running_shares(seen: Seen) -> str:
         _series((kept + 1.0).tolist(), np.cumsum(group.values[order])[kept], number)
         for number, group in enumerate(seen)
     ]
-    return small_lines(series, "items, the most frequent of the log first; their share")
+    return small_lines(series, "items, most frequent first; their share")
