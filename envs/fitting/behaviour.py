@@ -1,38 +1,26 @@
-"""How the users of a log behave, aspect by aspect, and how far two logs are from one another."""
+"""How the users of a log of slates behave, aspect by aspect."""
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import ks_2samp
+from scipy.sparse import csr_array
 
 from rlrec.arrays import Bools, Floats, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
 from rlrec.data.log_columns import items_shown
+from rlrec.envs.fitting.aspects import (
+    Aspect,
+    ByPerson,
+    CountsByPerson,
+    RatesByPerson,
+    ValuesByPerson,
+)
+from rlrec.envs.fitting.comparing import Behaviour
 from rlrec.envs.fitting.topic_sequences import NEW_VISIT, TopicSequences, topic_sequences
 
 MOST_STEPS_SINCE = 5
 """Steps since a topic was last taken that are told apart."""
-_FEWEST = 20
-"""Looks behind a rate, or values of a sample, from which it is compared."""
-
-
-class Rates(NamedTuple):
-    """Shares in a few situations, such as the click rate of each slot."""
-
-    values: Floats
-    """Shape (n,); nan where too little was seen."""
-    labels: tuple[str, ...]
-
-
-class Sample(NamedTuple):
-    """One number for each visit, item or gap."""
-
-    values: Floats
-    """Shape (n,)."""
-
-
-Aspect = Rates | Sample
 ASPECTS = (
     "click rate by slot",
     "click rate after a topic was taken",
@@ -48,7 +36,15 @@ ASPECTS = (
 def behaviour(
     log: InteractionLog, catalogue: Catalogue, channel: str | None = None
 ) -> dict[str, Aspect]:
-    """Return what a log says of its users, by aspect.
+    """Return what a log says of all its users, by aspect; see `behaviour_by_person`."""
+    found = behaviour_by_person(log, catalogue, channel)
+    return {aspect: each.of(found.everybody) for aspect, each in found.aspects.items()}
+
+
+def behaviour_by_person(
+    log: InteractionLog, catalogue: Catalogue, channel: str | None = None
+) -> Behaviour:
+    """Return what a log says of each of its users, by aspect.
 
     Rates: of an item taken, for each slot; and of an item whose topic was last taken 1, 2, ...
     steps ago in the visit, over that of an item whose topic was not. Samples: steps and items taken
@@ -57,7 +53,7 @@ def behaviour(
     the next where the log has times.
 
     Args:
-        log: Slates with responses.
+        log: Slates with responses. Its users, ascending, are the persons.
         catalogue: Its items, with topics.
         channel: Above 0 where an item was taken; by default the first.
 
@@ -66,78 +62,42 @@ def behaviour(
     """
     told = topic_sequences(log, catalogue, "position_based", channel=channel)
     visits = _visits(log, catalogue, channel or log.metadata.response_channels[0])
-    found: dict[str, Aspect] = {
+    n = len(told.person_ids)
+
+    def of_visits(values: Floats | Ints, which: Bools) -> ValuesByPerson:
+        return ValuesByPerson(values[which].astype(np.float64), visits.owners[which], n)
+
+    found: dict[str, ByPerson] = {
         ASPECTS[0]: _by_slot(told),
         ASPECTS[1]: _after_taking(told),
-        ASPECTS[2]: Sample(visits.lengths[visits.ended].astype(np.float64)),
-        ASPECTS[3]: Sample(visits.taken[visits.ended].astype(np.float64)),
-        ASPECTS[4]: Sample(visits.entropies[visits.ended & (visits.taken > 1)]),
-        ASPECTS[5]: Sample(visits.popularity),
+        ASPECTS[2]: of_visits(visits.lengths, visits.ended),
+        ASPECTS[3]: of_visits(visits.taken, visits.ended),
+        ASPECTS[4]: of_visits(visits.entropies, visits.ended & (visits.taken > 1)),
+        ASPECTS[5]: CountsByPerson(visits.popularity),
     }
     if len(visits.gaps):
-        found[ASPECTS[6]] = Sample(visits.gaps)
-    return found
+        found[ASPECTS[6]] = ValuesByPerson(visits.gaps, visits.gap_owners, n)
+    return Behaviour(n, found, visits.features, visits.owners)
 
 
-def distance(one: Aspect, other: Aspect) -> float:
-    """Return how far two logs are from one another in an aspect; nan where too little was seen.
-
-    Of rates the root mean squared difference over the mean rate of both; of samples the
-    Kolmogorov-Smirnov statistic, the largest difference of their distribution functions, 0 to 1.
-    """
-    if isinstance(one, Rates) and isinstance(other, Rates):
-        both = np.isfinite(one.values) & np.isfinite(other.values)
-        if not both.any():
-            return float("nan")
-        a, b = one.values[both], other.values[both]
-        mean = float(np.mean([a, b]))
-        return float(np.sqrt(np.mean((a - b) ** 2)) / mean) if mean > 0 else 0.0
-    if min(len(one.values), len(other.values)) < _FEWEST:
-        return float("nan")
-    return float(ks_2samp(one.values, other.values).statistic)
-
-
-def gini(counts: Floats) -> float:
-    """Return the Gini coefficient of how often items were taken: 0 for all alike, 1 for one alone.
-
-    Reference:
-        Gini, 1912, "Variabilita e mutabilita".
-    """
-    ordered = np.sort(np.asarray(counts, np.float64))
-    total, n = ordered.sum(), len(ordered)
-    if total == 0:
-        return 0.0
-    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total))
-
-
-def zipf_slope(counts: Floats) -> float:
-    """Return the slope of the logarithm of the counts over that of their rank; nan for few.
-
-    By least squares over items taken at all.
-    """
-    taken = np.sort(np.asarray(counts, np.float64))[::-1]
-    taken = taken[taken > 0]
-    if len(taken) < 3:
-        return float("nan")
-    ranks = np.log(np.arange(1, len(taken) + 1))
-    return float(np.polyfit(ranks, np.log(taken), 1)[0])
-
-
-def _by_slot(told: TopicSequences) -> Rates:
-    looks = np.bincount(told.slot, minlength=told.slate_size)
-    taken = np.bincount(told.slot, told.taken, told.slate_size)
+def _by_slot(told: TopicSequences) -> RatesByPerson:
     labels = tuple(f"slot {number}" for number in range(1, told.slate_size + 1))
-    return Rates(_rates(taken, looks), labels)
+    return RatesByPerson(*_counted(told, told.slot, told.slate_size), labels)
 
 
-def _after_taking(told: TopicSequences) -> Rates:
+def _after_taking(told: TopicSequences) -> RatesByPerson:
     since = np.minimum(steps_since_taken(told), MOST_STEPS_SINCE)
-    looks = np.bincount(since, minlength=MOST_STEPS_SINCE + 1)
-    taken = np.bincount(since, told.taken, MOST_STEPS_SINCE + 1)
-    rates = _rates(taken, looks)
     labels = tuple(f"{number} steps ago" for number in range(1, MOST_STEPS_SINCE + 1))
-    base = rates[0] if rates[0] > 0 else np.nan
-    return Rates(rates[1:] / base, labels)
+    return RatesByPerson(*_counted(told, since, MOST_STEPS_SINCE + 1), labels, is_relative=True)
+
+
+def _counted(told: TopicSequences, situations: Ints, n: int) -> tuple[Floats, Floats]:
+    """Return what each person took and looked at in each of n situations, both (P, n)."""
+    n_persons = len(told.person_ids)
+    cells = np.repeat(told.persons, told.lengths) * n + situations
+    taken = np.bincount(cells, told.taken, n_persons * n).reshape(n_persons, n)
+    looks = np.bincount(cells, minlength=n_persons * n).reshape(n_persons, n)
+    return taken.astype(np.float64), looks.astype(np.float64)
 
 
 def steps_since_taken(told: TopicSequences) -> Ints:
@@ -151,17 +111,22 @@ def steps_since_taken(told: TopicSequences) -> Ints:
     return since
 
 
-def _rates(taken: Floats | Ints, looks: Ints) -> Floats:
-    return np.where(looks >= _FEWEST, taken / np.maximum(looks, 1), np.nan)
-
-
 class _Visits(NamedTuple):
+    """V visits of P persons."""
+
+    owners: Ints
+    """Shape (V,). Row of the person, as the next five of each visit."""
     lengths: Ints
     taken: Ints
     entropies: Floats
     ended: Bools
-    popularity: Floats
+    features: Floats
+    """Shape (V, 6). What a classifier is to tell it by."""
+    popularity: csr_array
+    """Shape (P, N). How often each person took each item."""
     gaps: Floats
+    """Hours between two visits of a person."""
+    gap_owners: Ints
 
 
 def _visits(log: InteractionLog, catalogue: Catalogue, channel: str) -> _Visits:
@@ -170,34 +135,66 @@ def _visits(log: InteractionLog, catalogue: Catalogue, channel: str) -> _Visits:
     columns = log.columns(names)
     taken = columns[f"response.{channel}"] > 0
     starts = np.flatnonzero(columns["step"] == 0)
-    of_visit = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(taken))))
+    lengths = np.diff(np.append(starts, len(taken)))
+    of_visit = np.repeat(np.arange(len(starts)), lengths)
     rows, slots = np.nonzero(taken)
     chosen = items_shown(columns)[rows, slots]
     n_topics = catalogue.n_topics
     cells = of_visit[rows] * n_topics + catalogue.topics[chosen]
     by_topic = np.bincount(cells, minlength=len(starts) * n_topics).reshape(-1, n_topics)
-    n_taken = by_topic.sum(axis=1)
-    counts = np.bincount(chosen, minlength=catalogue.n_items).astype(np.float64)
     ends = np.append(starts[1:], len(taken)) - 1
+    persons, owner_of_row = np.unique(columns["user_id"], return_inverse=True)
+    owners = owner_of_row[starts]
+    once = np.ones(len(chosen))
+    shape = (len(persons), catalogue.n_items)
+    gaps, later = _gaps(columns, starts, ends) if "timestamp" in columns else _NO_GAPS
     return _Visits(
-        lengths=np.diff(np.append(starts, len(taken))),
-        taken=n_taken,
-        entropies=_entropies(by_topic, n_taken),
+        owners=owners,
+        lengths=lengths,
+        taken=by_topic.sum(axis=1),
+        entropies=entropies(by_topic),
         ended=columns["terminated"][ends],
-        popularity=counts / max(float(counts.mean()), 1e-300),
-        gaps=_gaps(columns, starts, ends) if "timestamp" in columns else np.empty(0),
+        features=_features(taken, columns["step"], starts, by_topic),
+        popularity=csr_array((once, (owner_of_row[rows], chosen)), shape=shape),
+        gaps=gaps,
+        gap_owners=owners[later],
     )
 
 
-def _entropies(by_topic: Ints, n_taken: Ints) -> Floats:
-    shares = by_topic / np.maximum(n_taken, 1)[:, None]
+def _features(taken: Bools, steps: Ints, starts: Ints, by_topic: Ints) -> Floats:
+    """Return numbers (V, 6) of each visit: what a classifier is to tell it by."""
+    lengths = np.diff(np.append(starts, len(taken)))
+    visits = np.repeat(np.arange(len(starts)), lengths)
+    rows, slots = np.nonzero(taken)
+    n_taken = by_topic.sum(axis=1)
+    any_taken: Bools = np.asarray(taken.any(axis=1))
+    again = any_taken[1:] & any_taken[:-1] & (steps[1:] > 0)
+    return np.column_stack(
+        [
+            np.log(lengths),
+            n_taken / lengths,
+            np.add.reduceat(any_taken, starts) / lengths,
+            by_topic.max(axis=1) / np.maximum(n_taken, 1),
+            np.bincount(visits[rows], slots, len(starts)) / np.maximum(n_taken, 1),
+            np.bincount(visits[1:], again, len(starts)) / lengths,
+        ]
+    )
+
+
+def entropies(counts: Floats | Ints) -> Floats:
+    """Return the Shannon entropy of each row of counts (R, T), in nats; 0 where there are none."""
+    shares = counts / np.maximum(counts.sum(axis=1), 1)[:, None]
     logs = np.log(np.where(shares > 0, shares, 1.0))
-    entropies: Floats = -(shares * logs).sum(axis=1)
-    return entropies
+    found: Floats = -(shares * logs).sum(axis=1)
+    return found
 
 
-def _gaps(columns: dict[str, Ints], starts: Ints, ends: Ints) -> Floats:
+_NO_GAPS: tuple[Floats, Ints] = np.empty(0), np.empty(0, np.int64)
+
+
+def _gaps(columns: dict[str, Ints], starts: Ints, ends: Ints) -> tuple[Floats, Ints]:
+    """Return the hours between two visits of a person, and which visits these hours precede."""
     users, times = columns["user_id"], columns["timestamp"]
     same = users[starts[1:]] == users[ends[:-1]]
     hours: Floats = (times[starts[1:]] - times[ends[:-1]])[same] / 3600.0
-    return hours
+    return hours, 1 + np.flatnonzero(same)

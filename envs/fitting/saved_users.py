@@ -53,8 +53,10 @@ class SavedUsers:
         """Return the rows of the persons of a population.
 
         Raises:
-            ConfigError: Nobody is in it.
+            ConfigError: It is not known, or nobody is in it.
         """
+        if name not in self.populations:
+            raise ConfigError(f"no population is called {name!r}. Known: {list(self.populations)}")
         if not len(self.populations[name]):
             raise ConfigError(f"nobody is in the population {name!r}: its share is 0")
         return self.populations[name]

@@ -1,5 +1,6 @@
 """How likely looks are when tastes drift and topics satiate: a filter over each sequence."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -76,20 +77,43 @@ def filtered(looks: Looks, dynamics: Dynamics) -> Filtered:
         Minka, 2001, "Expectation Propagation for Approximate Bayesian Inference" (its section on
         assumed-density filtering); the model is ours.
     """
-    n = len(looks.rows)
-    belief = _first_belief(n, dynamics)
-    total = torch.zeros(n, dtype=torch.float64)
+    total = torch.zeros(len(looks.rows), dtype=torch.float64)
     done: list[tuple[Tensor, Tensor, Tensor]] = []
-    for number, n_active in enumerate(looks.n_active):
-        if n_active < len(belief.taste):  # the longest come first: those at the end are over
+    belief = _first_belief(len(looks.rows), dynamics)
+    for likely, after in _filtering(looks, dynamics):
+        n_active = len(likely)
+        if n_active < len(total):  # the longest come first: those at the end are over
             done.append((total[n_active:], belief.taste[n_active:], belief.taste_var[n_active:]))
-            belief = _Belief(*(part[:n_active] for part in belief))
-            total, dynamics = total[:n_active], _of_first(dynamics, n_active)
-        belief = _moved(belief, looks, number, dynamics)
-        likely, belief = _updated(belief, looks, number, dynamics)
-        total = total + likely
+            total = total[:n_active]
+        total, belief = total + likely, after
     done.append((total, belief.taste, belief.taste_var))
     return Filtered(*(torch.cat(parts[::-1]) for parts in zip(*done, strict=True)))
+
+
+def probabilities_of_looks(looks: Looks, dynamics: Dynamics) -> Tensor:
+    """Return the probability (L, n) that the item of each look is taken, given the looks before.
+
+    Where a sequence has no look of that number it is nan.
+    """
+    found = torch.full(looks.taken.shape, torch.nan, dtype=torch.float64)
+    with torch.no_grad():
+        for number, (likely, _) in enumerate(_filtering(looks, dynamics)):
+            n = len(likely)
+            taken = _tensor(looks.taken[number, :n])
+            found[number, :n] = torch.where(taken, likely.exp(), -torch.expm1(likely))
+    return found
+
+
+def _filtering(looks: Looks, dynamics: Dynamics) -> Iterator[tuple[Tensor, _Belief]]:
+    """Yield for each number of look how likely it was, and the belief after it, (n_active,)."""
+    belief = _first_belief(len(looks.rows), dynamics)
+    for number, n_active in enumerate(looks.n_active):
+        if n_active < len(belief.taste):
+            belief = _Belief(*(part[:n_active] for part in belief))
+            dynamics = _of_first(dynamics, n_active)
+        belief = _moved(belief, looks, number, dynamics)
+        likely, belief = _updated(belief, looks, number, dynamics)
+        yield likely, belief
 
 
 def _of_first(dynamics: Dynamics, n: int) -> Dynamics:

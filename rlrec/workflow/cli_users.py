@@ -27,6 +27,9 @@ def fit_users(
         str | None, typer.Option(help="Response above 0 where an item was taken; the first.")
     ] = None,
     visits: Annotated[int, typer.Option(min=1, help="At most, for drift and satiation.")] = 20_000,
+    holdout: Annotated[
+        float, typer.Option(help="Share of the persons of ratings to leave out, to compare with.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Fit users to a log, for rlrec/FittedUsers-v0, and say what is estimated and what assumed."""
@@ -42,6 +45,7 @@ def fit_users(
                 scanning=scanning,
                 channel=channel,
                 most_visits=visits,
+                holdout=holdout,
                 seed=seed,
             )
         )
@@ -52,29 +56,44 @@ def fit_users(
 def validate_users(
     users: Annotated[Path, typer.Option(metavar="DIR", help="Folder of fitted users.")],
     log: Annotated[
-        Path,
-        typer.Option(metavar="DIR", help="Not that which they were fitted to."),
-    ],
-    population: Annotated[str, typer.Option(help="new, train, validation or test.")] = "new",
+        Path | None,
+        typer.Option(metavar="DIR", help="Slates, not those which the users were fitted to."),
+    ] = None,
+    ratings: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Ratings; persons who were fitted to are left out."),
+    ] = None,
+    population: Annotated[
+        str | None, typer.Option(help="train, validation or test; of slates also new, the default.")
+    ] = None,
     channel: Annotated[
         str | None, typer.Option(help="Response above 0 where an item was taken; the first.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it as JSON.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write card.html and card.json there.")
+    ] = None,
 ) -> None:
     """Say where fitted users behave like those of a log, and where they do not."""
     with one_line_errors("Nothing was written."):
-        from rlrec.workflow.fitting import ValidateOrder, validate, verdict_json, verdict_rows
-        from rlrec.workflow.run_folder import write_file
+        from rlrec.workflow.user_card import COLUMNS, verdict_rows
+        from rlrec.workflow.user_card_page import check_card_folder, write_card
+        from rlrec.workflow.validating import ValidateOrder, validate
 
-        order = ValidateOrder(
-            users=users, log=log, population=population, channel=channel, seed=seed
-        )
-        found = validate(order)
-        columns = ["aspect", "simulated users", "two halves of the log", "verdict"]
-        print_table(
-            "How far simulated users are from those of the log", columns, verdict_rows(found)
-        )
         if out is not None:
-            write_file(out, verdict_json(order, found))
-            print(f"Verdict: {out}")
+            check_card_folder(out)
+        card = validate(
+            ValidateOrder(
+                users=users,
+                log=log,
+                ratings=ratings,
+                population=population,
+                channel=channel,
+                seed=seed,
+            )
+        )
+        print("\n".join([card.headline, *card.advice]))
+        title = "How far simulated users are from those of the log"
+        print_table(title, list(COLUMNS), verdict_rows(card))
+        if out is not None:
+            print(f"Card: {write_card(out, card)}")

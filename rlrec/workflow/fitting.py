@@ -1,23 +1,14 @@
-"""What `rlrec fit-users` and `rlrec validate-users` do: from a log to users, and how like it."""
+"""What `rlrec fit-users` does: from a log to users."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlrec.data import InteractionLog, load_ratings, read_catalogue
-from rlrec.envs import (
-    FittedUsersModel,
-    SlateUsersModel,
-    fit_slate_users,
-    fit_users,
-    make_simulator,
-)
-from rlrec.envs.fitting.chosen_model import load_fitted
-from rlrec.envs.fitting.fidelity import Verdict, fidelity
+import numpy as np
+
+from rlrec.data import InteractionLog, Ratings, load_ratings, read_catalogue
+from rlrec.envs import FittedUsersModel, SlateUsersModel, fit_slate_users, fit_users
 from rlrec.errors import ConfigError, DataError
-from rlrec.workflow.run_folder import json_text
-from rlrec.workflow.runner import ready_for_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +26,17 @@ class FitOrder:
     scanning: str | None = None
     channel: str | None = None
     most_visits: int = 20_000
+    holdout: float = 0.0
+    """Share of the persons of ratings, drawn at random, who are left out; in [0, 1)."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         if (self.log is None) == (self.ratings is None):
             raise ConfigError("give either a log of slates (--log) or ratings (--ratings)")
+        if not 0 <= self.holdout < 1:
+            raise ConfigError(f"--holdout must be 0 or more and below 1, got {self.holdout!r}")
+        if self.holdout and self.ratings is None:
+            raise ConfigError("--holdout is for ratings; of slates fit to a part of the log")
 
 
 def fit(order: FitOrder) -> FittedUsersModel | SlateUsersModel:
@@ -59,7 +56,8 @@ def fit(order: FitOrder) -> FittedUsersModel | SlateUsersModel:
 def _fitted(order: FitOrder) -> FittedUsersModel | SlateUsersModel:
     if order.log is None:
         assert order.ratings is not None
-        return fit_users(load_ratings(order.ratings), seed=order.seed)
+        ratings = load_ratings(order.ratings)
+        return fit_users(_without_some(ratings, order.holdout, order.seed), seed=order.seed)
     catalogue = read_catalogue(order.catalogue or order.log)
     scanning: Any = order.scanning
     return fit_slate_users(
@@ -72,70 +70,17 @@ def _fitted(order: FitOrder) -> FittedUsersModel | SlateUsersModel:
     )
 
 
+def _without_some(ratings: Ratings, share: float, seed: int) -> Ratings:
+    """Return ratings without those of a share of the persons, drawn at random."""
+    if share == 0:
+        return ratings
+    persons = np.random.default_rng(seed).permutation(ratings.n_users)
+    left_out = persons[: round(share * ratings.n_users)]
+    return ratings.subset(np.flatnonzero(~np.isin(ratings.user_index, left_out)))
+
+
 def card_lines(model: FittedUsersModel | SlateUsersModel) -> list[str]:
     """Return the card of a model, a line a value, those estimated first."""
     card = sorted(model.card(), key=lambda line: line.status != "estimated")
     width = max(len(line.name) for line in card)
     return [f"{line.status:<9}  {line.name:<{width}}  {line.value}  ({line.note})" for line in card]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ValidateOrder:
-    """Which users to compare with which log."""
-
-    users: Path
-    """Folder of fitted users."""
-    log: Path
-    """Folder of a log, with its catalogue."""
-    population: str = "new"
-    channel: str | None = None
-    seed: int = 0
-
-
-def validate(order: ValidateOrder) -> list[Verdict]:
-    """Return a verdict for each aspect of behaviour.
-
-    Raises:
-        ConfigError: The users were fitted to ratings, of which slates tell nothing.
-        DataError: The log is of other items or slates, or of too few persons.
-    """
-    model = load_fitted(order.users)
-    if not isinstance(model, SlateUsersModel):
-        raise ConfigError(
-            f"{order.users} holds users fitted to ratings; only those fitted to slates can be "
-            "compared with a log of slates"
-        )
-    catalogue = read_catalogue(order.log)
-    log = InteractionLog.open(order.log, catalogue)
-    if catalogue.fingerprint != model.catalogue.fingerprint:
-        raise DataError(f"{order.log} is a log of other items than the users were fitted to")
-    if log.metadata.slate_size != model.slate_size:
-        raise DataError(
-            f"slates of {order.log} hold {log.metadata.slate_size} items, those of the users "
-            f"{model.slate_size}"
-        )
-    users = make_simulator("rlrec/FittedUsers-v0", 1, path=order.users, population=order.population)
-    return fidelity(users, log, catalogue, channel=order.channel, seed=order.seed)
-
-
-def verdict_rows(found: list[Verdict]) -> list[list[str]]:
-    """Return a row a verdict: aspect, distance of simulated users, of halves of the log, word."""
-    return [[one.aspect, _number(one.simulated), _number(one.control), one.word] for one in found]
-
-
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.3f}"
-
-
-def verdict_json(order: ValidateOrder, found: list[Verdict]) -> str:
-    """Return the verdicts as JSON, with what was compared."""
-    told = {
-        "format": "rlrec user fidelity",
-        "version": 1,
-        "users": str(order.users),
-        "log": str(order.log),
-        "population": order.population,
-        "seed": order.seed,
-        "aspects": [one._asdict() for one in found],
-    }
-    return json_text(ready_for_json(told))

@@ -4,12 +4,13 @@ Every sentence and figure follows from the results; nothing is claimed beforehan
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from rlrec.evaluation import RolloutResults
+from rlrec.workflow.html_tables import assumption_table, table
 from rlrec.workflow.plots import (
     COLOURS,
     OTHER_COLOUR,
@@ -138,13 +139,13 @@ def _returns(data: ReportData) -> str:
 
 
 def _policy_table(rollouts: RolloutResults) -> str:
-    table = rollouts.table(floor=RANDOM, reference=REFERENCE)
+    returns = rollouts.table(floor=RANDOM, reference=REFERENCE)
     channels = [f"response.{name}" for name in rollouts.response_channels]
     titles = ["Policy", "Return per user", "Score 0..1", "Steps"]
     titles += [f"{name.replace('_', ' ')} per user" for name in rollouts.response_channels]
-    cut_short = bool(table["cut_short"].any())
+    cut_short = bool(returns["cut_short"].any())
     rows = []
-    for name, row in table.iterrows():
+    for name, row in returns.iterrows():
         kind = kind_of(str(name))
         cells = [
             f'<td><i class="dot"></i>{escape(str(name))}</td>',
@@ -156,7 +157,7 @@ def _policy_table(rollouts: RolloutResults) -> str:
         if cut_short:
             cells.append(f"<td>{row['cut_short']:.1%}</td>")
         rows.append(f'<tr class="{kind}">{"".join(cells)}</tr>')
-    return _table(titles + ["Cut short"] * cut_short, rows)
+    return table(titles + ["Cut short"] * cut_short, rows)
 
 
 def _cell(value: float, low: float, high: float, digits: int) -> str:
@@ -216,7 +217,7 @@ def _exposure_table(rollouts: RolloutResults) -> str:
             f"<td>{run.blank_slots.mean():.2f}</td></tr>"
         )
     titles = ["Policy", "Coverage", "Gini", "Topics a slate", "Blank slots per user"]
-    return _table(titles, rows)
+    return table(titles, rows)
 
 
 def _topic_plots(rollouts: RolloutResults) -> str:
@@ -278,7 +279,7 @@ def _ranking_table(split: str, rows: Sequence[dict[str, Any]], metrics: Sequence
             cells.append(f"<td{mark}>{_number(row[key])}</td>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     titles = ["Baseline", *(key.replace("_", " ") for key in metrics)]
-    return f"<h3>{escape(split.replace('_', ' '))}</h3>{_table(titles, body)}"
+    return f"<h3>{escape(split.replace('_', ' '))}</h3>{table(titles, body)}"
 
 
 def _number(value: float | int | None) -> str:
@@ -292,26 +293,17 @@ def _is_quality(metric: str) -> bool:
 
 
 def _assumptions(data: ReportData) -> str:
-    rows = [_assumption_row(line) for line in data.environment["card"]]
     statuses = [line["status"] for line in data.environment["card"]]
     note = (
         f"These users are simulated. Of {len(statuses)} values of the environment "
         f"{statuses.count('estimated')} are estimated from data and {statuses.count('assumed')} "
         "are assumed: the results hold as far as the assumptions do."
     )
-    table = _table(["Value", "", "Status", "Why"], rows, text_columns=4)
+    values = assumption_table(data.environment["card"])
     return (
         f'<section class="long"><h2>What is assumed</h2><p class="note">{escape(note)}</p>'
-        f"{table}</section>"
+        f"{values}</section>"
     )
-
-
-def _assumption_row(line: Mapping[str, Any]) -> str:
-    words = {key: escape(str(value)) for key, value in line.items()}
-    tag = f'<span class="tag {words["status"]}">{words["status"]}</span>'
-    cells = (words["value"], tag, words["note"])
-    texts = "".join(f'<td class="text">{cell}</td>' for cell in cells)
-    return f"<tr><td>{words['name']}</td>{texts}</tr>"
 
 
 def _making(data: ReportData) -> str:
@@ -340,17 +332,4 @@ def _making(data: ReportData) -> str:
         f'<div class="scroll"><table>{"".join(rows)}</table></div>'
         f"<details><summary>Configuration</summary><pre>{escape(data.config_text)}</pre></details>"
         "</section>"
-    )
-
-
-def _table(titles: Sequence[str], rows: Iterable[str], text_columns: int = 1) -> str:
-    head = "".join(
-        f'<th class="text">{escape(title)}</th>'
-        if n < text_columns
-        else f"<th>{escape(title)}</th>"
-        for n, title in enumerate(titles)
-    )
-    return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )

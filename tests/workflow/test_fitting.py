@@ -1,6 +1,5 @@
 """`rlrec fit-users`: from a log to an environment, in two commands."""
 
-import json
 from pathlib import Path
 
 import gymnasium as gym
@@ -42,6 +41,8 @@ def test_users_of_a_log_are_an_environment(log: Path, tmp_path: Path) -> None:
         (["--log", "nowhere"], "holds no catalogue.parquet"),
         (["--log", "{log}", "--scanning", "upwards"], "scanning must be one of"),
         (["--log", "{log}", "--channel", "like"], "like"),
+        (["--log", "{log}", "--holdout", "0.5"], "--holdout is for ratings"),
+        (["--ratings", "nowhere", "--holdout", "1"], "--holdout must be 0 or more and below 1"),
     ],
 )
 def test_what_does_not_work_is_said_in_a_line(
@@ -57,21 +58,3 @@ def test_a_folder_that_is_taken_is_left_alone(log: Path, tmp_path: Path) -> None
     (tmp_path / "mine.txt").write_text("mine")
     shown = RUN.invoke(app, ["fit-users", "--log", str(log), "--out", str(tmp_path)])
     assert shown.exit_code == 2 and "is there already" in shown.stderr
-
-
-def test_fitted_users_are_compared_with_another_log(log: Path, tmp_path: Path) -> None:
-    users, told = tmp_path / "users", tmp_path / "card.json"
-    assert RUN.invoke(app, ["fit-users", "--log", str(log), "--out", str(users)]).exit_code == 0
-    words = ["validate-users", "--users", str(users), "--log", str(log), "--out", str(told)]
-    shown = RUN.invoke(app, words)
-    assert shown.exit_code == 0, shown.output
-    card = json.loads(told.read_text())
-    aspects = {one["aspect"]: one for one in card["aspects"]}
-    assert aspects["click rate by slot"]["word"] == "agrees"
-    assert aspects["hours between visits"]["word"] == "not told"
-    assert aspects["hours between visits"]["simulated"] is None
-    # Visits of exactly 20 steps all ended: a hazard that rises is another law, and is told to be.
-    assert aspects["steps of a visit"]["word"] == "differs"
-    assert all(aspect in shown.stdout for aspect in aspects)
-    again = RUN.invoke(app, ["validate-users", "--users", str(log), "--log", str(log)])
-    assert again.exit_code == 2 and "model.json" in again.stderr

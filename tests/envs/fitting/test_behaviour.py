@@ -8,17 +8,9 @@ import pytest
 from rlrec.arrays import Floats
 from rlrec.data import InteractionLog
 from rlrec.envs import make_simulator
-from rlrec.envs.fitting.behaviour import (
-    ASPECTS,
-    MOST_STEPS_SINCE,
-    Rates,
-    Sample,
-    behaviour,
-    distance,
-    gini,
-    steps_since_taken,
-    zipf_slope,
-)
+from rlrec.envs.fitting.aspects import Rates, Sample, distance
+from rlrec.envs.fitting.behaviour import ASPECTS, MOST_STEPS_SINCE, behaviour, steps_since_taken
+from rlrec.envs.fitting.concentration import gini, zipf_slope
 from rlrec.envs.fitting.topic_sequences import topic_sequences
 from rlrec.policy import RandomPolicy
 from tests.envs.fitting.test_topic_sequences import catalogue, small_log

@@ -7,8 +7,11 @@ import pytest
 
 from rlrec.data import InteractionLog
 from rlrec.envs import UserSimulator, make_simulator
+from rlrec.envs.fitting.aspects import ValuesByPerson
 from rlrec.envs.fitting.behaviour import ASPECTS
-from rlrec.envs.fitting.fidelity import TOLD_APART, discriminator_auc, fidelity
+from rlrec.envs.fitting.comparing import TOLD_APART, permutation_p
+from rlrec.envs.fitting.discriminator import discriminator_auc
+from rlrec.envs.fitting.fidelity import fidelity
 from rlrec.errors import DataError
 from rlrec.policy import RandomPolicy
 
@@ -35,7 +38,8 @@ def log() -> InteractionLog:
 
 def words(simulator: UserSimulator, log: InteractionLog) -> dict[str, str]:
     catalogue: Any = users().catalogue
-    return {found.aspect: found.word for found in fidelity(simulator, log, catalogue, seed=1)}
+    found = fidelity(simulator, log, catalogue, seed=1, n_permutations=19)
+    return {each.aspect: each.word for each in found.verdicts}
 
 
 def test_users_of_the_same_kind_agree_in_all_that_is_told(log: InteractionLog) -> None:
@@ -78,3 +82,24 @@ def test_too_few_persons_are_refused(log: InteractionLog) -> None:
     catalogue: Any = users().catalogue
     with pytest.raises(DataError, match="has 10 persons; halving it takes 20 or more"):
         fidelity(users(), InteractionLog.from_columns(columns, log.metadata), catalogue)
+
+
+def test_items_of_persons_who_were_seen_longer_are_not_permuted(log: InteractionLog) -> None:
+    catalogue: Any = users().catalogue
+    found = fidelity(users(), log, catalogue, seed=1, n_permutations=9, n_halvings=1)
+    p_values = {each.aspect: each.p_value for each in found.verdicts}
+    assert np.isnan(p_values["popularity of items"])  # ten visits of each simulated user at least
+    assert 0.1 <= p_values["click rate by slot"] <= 1.0
+    figures = {each.name: each for each in found.figures}
+    gini = figures["popularity of items: Gini coefficient"]
+    assert gini.simulated == pytest.approx(gini.log, abs=0.05)
+
+
+def test_permuting_persons_tells_groups_apart_that_differ() -> None:
+    rng = np.random.default_rng(0)
+    one, same, other = (
+        ValuesByPerson(rng.normal(mean, 1.0, 80), np.arange(80), 80) for mean in (0.0, 0.0, 1.0)
+    )
+    assert permutation_p(one, same, 80, 80, 99, rng) > 0.05
+    assert permutation_p(one, other, 80, 80, 99, rng) == pytest.approx(0.01)
+    assert np.isnan(permutation_p(one, other, 80, 80, 0, rng))
