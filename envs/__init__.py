@@ -1,17 +1,17 @@
 """Simulated users: blocks, simulator, faces, oracles. Importing it registers the environments."""
 
 from rlrec.envs.candidates import CalendarItems, FixedCandidates, UserCandidates
-from rlrec.envs.fitting.block_ranking import BlockRanking, rank_in_block
-from rlrec.envs.fitting.block_split import BlockSettings
-from rlrec.envs.fitting.fit import fit_users
-from rlrec.envs.fitting.fit_slates import fit_slate_users
-from rlrec.envs.fitting.model import FitFigures, FitSettings, FittedUsersModel
-from rlrec.envs.fitting.policy_ranking import (
+from rlrec.envs.fitting.ranking.block_ranking import BlockRanking, rank_in_block
+from rlrec.envs.fitting.ranking.block_split import BlockSettings
+from rlrec.envs.fitting.ranking.policy_ranking import (
     PolicyRanking,
     compare_rankings,
     compare_with_offline,
 )
-from rlrec.envs.fitting.slate_users import SlateUsersModel
+from rlrec.envs.fitting.ratings.fit import fit_users
+from rlrec.envs.fitting.ratings.model import FitFigures, FitSettings, FittedUsersModel
+from rlrec.envs.fitting.slates.fit_slates import fit_slate_users
+from rlrec.envs.fitting.slates.slate_users import SlateUsersModel
 from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.envs.presets.composed_users import composed_users
 from rlrec.envs.presets.drifting_tastes import drifting_tastes

@@ -12,7 +12,7 @@ from rlrec.envs.arguments import check_whole_number, plain
 from rlrec.envs.blocks.boredom import SCOPES
 from rlrec.envs.blocks.vector_taste import SCALES
 from rlrec.envs.fitting.populations import POPULATIONS
-from rlrec.envs.fitting.slate_users import NEW
+from rlrec.envs.fitting.slates.slate_users import NEW
 from rlrec.envs.menus import BLOCKS, CHOICES, LEAVINGS, RESPONSES, TASTES
 from rlrec.envs.presets.composed_users import ENV_ID as COMPOSED_USERS
 from rlrec.envs.presets.composed_users import composed_users

@@ -1,11 +1,11 @@
 """Users learned from a log: their affinities, what they choose, and the model's folder."""
 
-from rlrec.envs.fitting.affinity import Affinity, fit_affinity
-from rlrec.envs.fitting.exposure import propensities_of_pairs, propensities_of_values
-from rlrec.envs.fitting.fit import fit_users
-from rlrec.envs.fitting.fit_slates import fit_slate_users
-from rlrec.envs.fitting.model import FitFigures, FitSettings, FittedUsersModel
-from rlrec.envs.fitting.slate_users import SlateUsersModel
+from rlrec.envs.fitting.ratings.affinity import Affinity, fit_affinity
+from rlrec.envs.fitting.ratings.exposure import propensities_of_pairs, propensities_of_values
+from rlrec.envs.fitting.ratings.fit import fit_users
+from rlrec.envs.fitting.ratings.model import FitFigures, FitSettings, FittedUsersModel
+from rlrec.envs.fitting.slates.fit_slates import fit_slate_users
+from rlrec.envs.fitting.slates.slate_users import SlateUsersModel
 
 __all__ = [
     "Affinity",

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from rlrec.arrays import Floats, Floats32, Ints
 from rlrec.envs.blocks.state import Consumed, Shown, State, put
 from rlrec.envs.blocks.taste import InterestDrift, TopicTaste
-from rlrec.envs.fitting.pair_values import PairValues
+from rlrec.envs.fitting.ratings.pair_values import PairValues
 
 
 class FittedTaste:

@@ -4,11 +4,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from rlrec.baselines.model_folder import read_model
-from rlrec.envs.fitting.fit import fit_users
-from rlrec.envs.fitting.made_up_ratings import made_up_ratings
-from rlrec.envs.fitting.model import FittedUsersModel
+from rlrec.envs.fitting.ratings.fit import fit_users
+from rlrec.envs.fitting.ratings.made_up_ratings import made_up_ratings
+from rlrec.envs.fitting.ratings.model import FittedUsersModel
 from rlrec.envs.fitting.saved_users import KIND
-from rlrec.envs.fitting.slate_users import SlateUsersModel
+from rlrec.envs.fitting.slates.slate_users import SlateUsersModel
 from rlrec.errors import ConfigError, ModelFileError
 
 FittedModel = FittedUsersModel | SlateUsersModel

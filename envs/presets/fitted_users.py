@@ -13,9 +13,9 @@ from rlrec.envs.blocks.scanning import CascadeChoice, LogisticAttraction
 from rlrec.envs.blocks.taste import InterestDrift
 from rlrec.envs.fitting.blocks import FittedTaste, RatedQuality
 from rlrec.envs.fitting.chosen_model import FittedModel, chosen_model, name_of
-from rlrec.envs.fitting.model import FittedUsersModel
 from rlrec.envs.fitting.populations import POPULATIONS
-from rlrec.envs.fitting.slate_users import SlateUsersModel
+from rlrec.envs.fitting.ratings.model import FittedUsersModel
+from rlrec.envs.fitting.slates.slate_users import SlateUsersModel
 from rlrec.envs.items import CatalogueItems
 from rlrec.envs.planning.time_price import PlanningReference
 from rlrec.envs.presets.slate_users import slate_users_problem

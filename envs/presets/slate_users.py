@@ -21,7 +21,7 @@ from rlrec.envs.blocks.satisfaction import Satisfaction
 from rlrec.envs.blocks.scanning import CascadeChoice, LogisticAttraction, PositionBasedChoice
 from rlrec.envs.blocks.visits import Visits
 from rlrec.envs.fitting.populations import POPULATIONS
-from rlrec.envs.fitting.slate_users import NEW, SlateUsersModel
+from rlrec.envs.fitting.slates.slate_users import NEW, SlateUsersModel
 from rlrec.envs.items import CatalogueItems, ItemQuality
 from rlrec.envs.planning.myopic import MyopicOracle
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator

@@ -26,15 +26,15 @@ from rlrec.envs import (
     compare_rankings,
     fit_users,
 )
-from rlrec.envs.fitting.block_ranking import (
+from rlrec.envs.fitting.ranking.block_ranking import (
     Measure,
     fit_to_any_scale,
     simulated_values,
     true_values,
 )
-from rlrec.envs.fitting.block_split import split_by_block
-from rlrec.envs.fitting.made_up_ratings import made_up_block
-from rlrec.envs.fitting.rating_policies import rating_policies
+from rlrec.envs.fitting.ranking.block_split import split_by_block
+from rlrec.envs.fitting.ranking.rating_policies import rating_policies
+from rlrec.envs.fitting.ratings.made_up_ratings import made_up_block
 
 HERE = Path(__file__).resolve().parent
 CLOSE = (

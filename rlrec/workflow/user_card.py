@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rlrec.envs.fitting.aspects import Aspect, Rates
-from rlrec.envs.fitting.comparing import TOLD_APART, Comparison, Seen, Verdict
-from rlrec.envs.fitting.foretelling import CALIBRATED, FORETOLD, Foretold
+from rlrec.envs.fitting.validation.aspects import Aspect, Rates
+from rlrec.envs.fitting.validation.comparing import TOLD_APART, Comparison, Seen, Verdict
+from rlrec.envs.fitting.validation.foretelling import CALIBRATED, FORETOLD, Foretold
 from rlrec.envs.simulator import Assumption
 from rlrec.workflow.run_folder import json_text
 from rlrec.workflow.runner import ready_for_json

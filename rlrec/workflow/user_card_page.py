@@ -3,8 +3,8 @@
 from html import escape
 from pathlib import Path
 
-from rlrec.envs.fitting.comparing import MOST_AUC, MOST_RATIO, TOLD_APART, Verdict
-from rlrec.envs.fitting.foretelling import Foretold, Loss
+from rlrec.envs.fitting.validation.comparing import MOST_AUC, MOST_RATIO, TOLD_APART, Verdict
+from rlrec.envs.fitting.validation.foretelling import Foretold, Loss
 from rlrec.errors import ConfigError
 from rlrec.workflow.html_tables import assumption_table, table
 from rlrec.workflow.report_style import STYLE

@@ -3,9 +3,9 @@
 import numpy as np
 
 from rlrec.arrays import Floats
-from rlrec.envs.fitting.aspects import Aspect, Rates
-from rlrec.envs.fitting.comparing import Seen
-from rlrec.envs.fitting.foretelling import Foretold
+from rlrec.envs.fitting.validation.aspects import Aspect, Rates
+from rlrec.envs.fitting.validation.comparing import Seen
+from rlrec.envs.fitting.validation.foretelling import Foretold
 from rlrec.workflow.plots import legend
 from rlrec.workflow.small_plots import Series, diagonal, dot_rows, small_lines
 

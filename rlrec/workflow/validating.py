@@ -6,13 +6,13 @@ from pathlib import Path
 from rlrec.data import InteractionLog, load_ratings, read_catalogue
 from rlrec.envs import FittedUsersModel, SlateUsersModel, make_simulator
 from rlrec.envs.fitting.chosen_model import FittedModel, load_fitted
-from rlrec.envs.fitting.comparing import Comparison
-from rlrec.envs.fitting.fidelity import fidelity
-from rlrec.envs.fitting.foretelling import Foretold
-from rlrec.envs.fitting.foretold_choices import foretold_choices
-from rlrec.envs.fitting.foretold_clicks import foretold_clicks
-from rlrec.envs.fitting.rating_fidelity import rating_fidelity
-from rlrec.envs.fitting.slate_users import NEW
+from rlrec.envs.fitting.slates.slate_users import NEW
+from rlrec.envs.fitting.validation.comparing import Comparison
+from rlrec.envs.fitting.validation.fidelity import fidelity
+from rlrec.envs.fitting.validation.foretelling import Foretold
+from rlrec.envs.fitting.validation.foretold_choices import foretold_choices
+from rlrec.envs.fitting.validation.foretold_clicks import foretold_clicks
+from rlrec.envs.fitting.validation.rating_fidelity import rating_fidelity
 from rlrec.errors import ConfigError, DataError
 from rlrec.workflow.user_card import UserCard
 

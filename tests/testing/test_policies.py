@@ -9,7 +9,7 @@ import pytest
 from rlrec.baselines import make_baseline
 from rlrec.data import InteractionLog
 from rlrec.envs import MyopicOracle, PlanningReference, make_simulator
-from rlrec.envs.fitting.rating_policies import GreedyPolicy, SameForAll
+from rlrec.envs.fitting.ranking.rating_policies import GreedyPolicy, SameForAll
 from rlrec.policy import MixturePolicy, RandomPolicy, SlatePolicy
 from rlrec.simulation import Simulator
 from rlrec.testing import POLICY_CHECKS, check_policy

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rlrec.agents import SlatePPOConfig
-from rlrec.envs.fitting.made_up_ratings import made_up_ratings
+from rlrec.envs.fitting.ratings.made_up_ratings import made_up_ratings
 from rlrec.errors import ConfigError, RunFolderError
 from rlrec.policy import RandomPolicy
 from rlrec.workflow.bench.cell import Cell

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from rlrec.envs.fitting.made_up_ratings import made_up_ratings
+from rlrec.envs.fitting.ratings.made_up_ratings import made_up_ratings
 from rlrec.workflow.cli import app
 
 RUN = CliRunner()

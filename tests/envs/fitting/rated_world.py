@@ -6,8 +6,8 @@ import numpy as np
 
 from rlrec.data import Ratings
 from rlrec.envs import FittedUsersModel, fit_users
-from rlrec.envs.fitting.choosing import Choices, points_of, simulated_choices
-from rlrec.envs.fitting.made_up_ratings import made_up_ratings
+from rlrec.envs.fitting.ratings.made_up_ratings import made_up_ratings
+from rlrec.envs.fitting.validation.choosing import Choices, points_of, simulated_choices
 
 
 def fitted_to_some(ratings: Ratings | None = None, n_fitted: int = 120) -> FittedUsersModel:

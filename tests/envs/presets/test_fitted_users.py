@@ -26,7 +26,7 @@ from rlrec.envs import (
 from rlrec.envs.blocks.leaving import TimeBudget
 from rlrec.envs.blocks.state import Consumed, Event, Shown
 from rlrec.envs.fitting.blocks import RatedQuality
-from rlrec.envs.fitting.made_up_ratings import made_up_ratings
+from rlrec.envs.fitting.ratings.made_up_ratings import made_up_ratings
 from rlrec.errors import ConfigError, ModelFileError, UnknownNameError
 from rlrec.evaluation import rollout
 from rlrec.policy import RandomPolicy, SlatePolicy
@@ -46,7 +46,7 @@ def multiplied_out(model: FittedUsersModel) -> FittedUsersModel:
     """Return the model as if it were too large for tables."""
     large = replace(model)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rlrec.envs.fitting.pair_values.LARGEST_TABLE", 0)
+        patch.setattr("rlrec.envs.fitting.ratings.pair_values.LARGEST_TABLE", 0)
         assert large.attraction and large.quality  # made here, and kept
     return large
 

@@ -1,0 +1,1 @@
+"""Whether fitted users rank policies as real ones do."""

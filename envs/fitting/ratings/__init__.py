@@ -1,0 +1,1 @@
+"""Users learned from ratings: what attracts them, what satisfies them."""

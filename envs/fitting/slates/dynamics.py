@@ -1,0 +1,230 @@
+"""Drift, satiation, position effects and the level of taking nothing, estimated from slates."""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import expit
+from scipy.stats import chi2
+
+from rlrec.arrays import Floats
+from rlrec.data.catalogue import Catalogue
+from rlrec.data.log import InteractionLog
+from rlrec.envs.fitting.intervals import Told, estimate_on, what_is_told
+from rlrec.envs.fitting.slates.dynamics_search import PRIORS, Objective, Search, roughly
+from rlrec.envs.fitting.slates.taste_filter import filtered
+from rlrec.envs.fitting.slates.topic_sequences import (
+    Scanning,
+    TopicSequences,
+    topic_sequences,
+)
+from rlrec.evaluation import Estimate
+
+NAMES = ("offset", "decay", "taste_sd", "persistence", "drift_sd", "strength", "memory")
+"""Of the parameters that all users share, see `Dynamics`."""
+STEP_SD = "drift_step_sd"
+EFFECTS: Mapping[str, tuple[str, ...]] = {
+    "drift": ("drift_sd", "persistence"),
+    "satiation": ("strength", "memory"),
+}
+"""What may be absent, and its parameters, the size first."""
+FEWEST_LOOKS = 200
+"""Looks that must bear on a parameter for it to be estimated."""
+_FEW_VISITS = 2_000
+_CERTAIN = 0.15  # standard error of the logarithm of a size that is surely not 0
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedDynamics:
+    """What slates tell of how users choose, drift and have enough; the model is `Dynamics`."""
+
+    scanning: Scanning
+    values: dict[str, float]
+    """By name, those of `NAMES`: estimated, or assumed (`ASSUMED`)."""
+    estimates: dict[str, Estimate]
+    """Of those that the log tells, with 95 % intervals; and of `drift_step_sd`, what moves a taste
+    in one step."""
+    doubts: dict[str, str]
+    """Of those searched that it hardly tells, or nearly as well without: why."""
+    appeals: Floats
+    """Shape (N,)."""
+    tastes: Floats
+    """Shape (P, T). Of each person seen: its mean given the log."""
+    taste_variances: Floats
+    """Shape (P, T). What the log leaves open; that of the population where it says nothing."""
+    person_ids: NDArray[Any]
+    log_likelihood: float
+    """Mean of a look."""
+    constant_log_likelihood: float
+    """The same where one click rate holds for all."""
+    n_looks: int
+    n_visits: int
+    ended_early: str = ""
+    """Why the search ended before it was done, empty where it was: then estimates may be off."""
+
+    @property
+    def drift_step_sd(self) -> float:
+        """Standard deviation of what moves a taste in one step."""
+        return self.values["drift_sd"] * math.sqrt(1.0 - self.values["persistence"] ** 2)
+
+
+def fit_dynamics(
+    log: InteractionLog,
+    catalogue: Catalogue,
+    scanning: Scanning = "position_based",
+    *,
+    channel: str | None = None,
+    most_visits: int | None = 20_000,
+    seed: int = 0,
+) -> FittedDynamics:
+    """Return the dynamics under which the responses to slates are most likely.
+
+    The marginal likelihood of all looks, tastes and their drift integrated out, times weak priors
+    (`PRIORS`; of the items' appeals a normal one around 0 with standard deviation 1), is made
+    largest by L-BFGS. Intervals are normal ones on the scale of logarithms and logits, from the
+    priors and the outer products of the scores of pairs of a person and a topic (Berndt, Hall, Hall
+    and Hausman, 1974). A parameter of which the log leaves more than half of the doubt of the prior
+    is no estimate. What fewer than 200 looks bear on is assumed, see `told_parameters`, and so is
+    the absence of drift or satiation where that is nearly as likely.
+
+    Args:
+        log: Slates with responses.
+        catalogue: Its items, with topics.
+        scanning: How users go through a slate, see `topic_sequences`.
+        channel: Above 0 where an item was taken; by default the first.
+        most_visits: Of more, as many drawn at random.
+        seed: Of that draw.
+
+    Raises:
+        ConfigError: `scanning` is not known.
+        DataError: Nothing was ever taken, or everything.
+    """
+    few, told = (
+        topic_sequences(log, catalogue, scanning, channel=channel, most_visits=most, seed=seed)
+        for most in (_few(most_visits), most_visits)
+    )
+    pilot = roughly(Objective(few, told_parameters(few, scanning), catalogue.n_items))
+    whole = Objective(told, told_parameters(told, scanning), catalogue.n_items)
+    if whole.names != pilot.objective.names:  # of more visits more can be told
+        pilot = roughly(whole)
+    search, absent = _of_what_is_seen(pilot.refined(whole))
+    return _fitted(told, search, absent, catalogue, scanning)
+
+
+def _of_what_is_seen(search: Search) -> tuple[Search, dict[str, str]]:
+    """Return a search without effects whose absence is nearly as likely, and what to say of them.
+
+    By the likelihood ratio at 5 %: an interval on a logarithmic scale never holds 0.
+    """
+    absent: dict[str, str] = {}
+    for effect, names in EFFECTS.items():
+        if names[0] not in search.objective.names or _is_certain(search, names[0]):
+            continue
+        without = search.refined(search.objective.without(names))
+        gain = 2.0 * (search.log_likelihood - without.log_likelihood)
+        enough = float(chi2.ppf(0.95, len(names)))
+        if gain < enough:
+            reason = f"no {effect} is nearly as likely (likelihood ratio {gain:.1f} < {enough:.1f})"
+            absent |= dict.fromkeys(names, reason)
+            search = without
+    return search, absent
+
+
+def _is_certain(search: Search, name: str) -> bool:
+    place = search.objective.names.index(name)
+    covariance = np.linalg.inv(search.objective.information(search.point))
+    return bool(covariance[place, place] < _CERTAIN**2)
+
+
+def _few(most_visits: int | None) -> int:
+    return _FEW_VISITS if most_visits is None else min(_FEW_VISITS, most_visits)
+
+
+def told_parameters(told: TopicSequences, scanning: Scanning) -> tuple[str, ...]:
+    """Return the names of the parameters that enough looks bear on, in the order of `NAMES`.
+
+    The level of nothing always; `decay` where lower slots were looked at by position; `taste_sd`
+    where a person looked at a topic again; drift where that was at another step of a visit;
+    satiation where something of the topic had been taken before in the visit.
+    """
+    again = np.diff(np.append(told.starts, len(told.slot)))
+    evidence = {
+        "decay": int((told.slot > 0).sum()) if scanning == "position_based" else 0,
+        "taste_sd": int((again - 1).sum()),
+        "persistence": int((told.gap > 0).sum()),
+        "drift_sd": int((told.gap > 0).sum()),
+        "strength": int((told.before > 0).sum()),
+        "memory": int((told.before > 0).sum()),
+    }
+    return tuple(name for name in NAMES if evidence.get(name, FEWEST_LOOKS) >= FEWEST_LOOKS)
+
+
+def _fitted(
+    told: TopicSequences,
+    search: Search,
+    absent: dict[str, str],
+    catalogue: Catalogue,
+    scanning: Scanning,
+) -> FittedDynamics:
+    objective, point = search.objective, search.point
+    if search.ended_early:
+        _logger.warning(
+            "the search for the likeliest dynamics ended early (%s): estimates may be off",
+            search.ended_early,
+        )
+    with torch.no_grad():
+        dynamics = objective.at(torch.tensor(point))
+        parts = [(block.rows, filtered(block, dynamics)) for block in objective.blocks]
+    tastes = np.zeros((len(told.person_ids), catalogue.n_topics))
+    variances = np.full(tastes.shape, float(dynamics.taste_sd) ** 2)
+    for rows, part in parts:
+        cells = told.persons[rows], told.topics[rows]
+        tastes[cells], variances[cells] = part.tastes.numpy(), part.variances.numpy()
+    parameters = _told(objective, point)
+    likely = sum(float(part.log_likelihoods.sum()) for _, part in parts)
+    rate = float(told.taken.mean())
+    return FittedDynamics(
+        scanning=scanning,
+        values={name: float(getattr(dynamics, name)) for name in NAMES},
+        estimates=parameters.estimates,
+        doubts={**parameters.doubts, **absent},
+        appeals=point[len(objective.names) :],
+        tastes=tastes,
+        taste_variances=np.maximum(variances, 0.0),
+        person_ids=told.person_ids,
+        log_likelihood=likely / objective.n_looks,
+        constant_log_likelihood=rate * math.log(rate) + (1.0 - rate) * math.log(1.0 - rate),
+        n_looks=objective.n_looks,
+        n_visits=told.n_visits,
+        ended_early=search.ended_early,
+    )
+
+
+def _told(objective: Objective, point: Floats) -> Told:
+    n = objective.n_looks
+    covariance: Floats = np.linalg.inv(objective.information(point)).astype(np.float64)
+    priors = {name: PRIORS[name] for name in objective.names}
+    found = what_is_told(priors, point[: len(priors)], np.sqrt(np.diag(covariance)), n)
+    if "drift_sd" in priors:
+        places = {name: number for number, name in enumerate(priors)}
+        value, error = _step_sd(places, point, covariance)
+        if PRIORS["drift_sd"].is_told(error):
+            found.estimates[STEP_SD] = estimate_on("log", value, error, n)
+    return found
+
+
+def _step_sd(places: Mapping[str, int], point: Floats, covariance: Floats) -> tuple[float, float]:
+    """Return the logarithm of drift_sd * sqrt(1 - persistence^2), and its standard error."""
+    persistence, drift = places["persistence"], places["drift_sd"]
+    kept = float(expit(point[persistence]))
+    slope: Floats = np.zeros(len(places))
+    slope[drift], slope[persistence] = 1.0, -(kept**2) / (1.0 + kept)
+    value = float(point[drift]) + 0.5 * math.log(1.0 - kept**2)
+    return value, math.sqrt(max(float(slope @ covariance @ slope), 0.0))

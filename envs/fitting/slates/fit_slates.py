@@ -1,0 +1,168 @@
+"""From a log of slates to users that can be simulated."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from rlrec.arrays import Floats, Ints
+from rlrec.baselines.logged_responses import check_belongs
+from rlrec.data.catalogue import Catalogue
+from rlrec.data.log import InteractionLog
+from rlrec.data.log_columns import items_shown
+from rlrec.envs.fitting.intervals import Told
+from rlrec.envs.fitting.populations import check_shares, drawn_populations
+from rlrec.envs.fitting.slates.return_gaps import fit_return_gaps
+from rlrec.envs.fitting.slates.slate_users import ASSUMED, SlateUsersModel
+from rlrec.envs.fitting.slates.topic_sequences import Scanning
+from rlrec.envs.fitting.slates.visit_ends import fit_visit_ends
+from rlrec.errors import DataError
+
+if TYPE_CHECKING:
+    from rlrec.envs.fitting.slates.dynamics import FittedDynamics
+
+_PRIOR_TAKEN = 5.0  # items taken of average reward, added to those of each item
+_logger = logging.getLogger(__name__)
+
+
+def fit_slate_users(
+    log: InteractionLog,
+    catalogue: Catalogue,
+    *,
+    scanning: Scanning | None = None,
+    channel: str | None = None,
+    most_visits: int | None = 20_000,
+    shares: tuple[float, float, float] = (0.6, 0.2, 0.2),
+    seed: int = 0,
+) -> SlateUsersModel:
+    """Return users learned from a log of slates, for `rlrec/FittedUsers-v0`.
+
+    Choices, positions, drift and satiation by `fit_dynamics`, the ends of visits by
+    `fit_visit_ends`, the gaps between them by `fit_return_gaps`. What the log does not tell is
+    assumed, and the card of the model says so.
+
+    Args:
+        log: Slates with responses.
+        catalogue: Its items, with topics.
+        scanning: `cascade` (at most one item of a slate is taken) or `position_based`; by default
+            the former where no slate has two items taken.
+        channel: Above 0 where an item was taken; by default the first.
+        most_visits: Of more, as many drawn at random for `fit_dynamics`, and the persons of the
+            model are those of these visits.
+        shares: Of the persons, for the populations train, validation and test.
+        seed: Of what is drawn.
+
+    Raises:
+        CatalogueMismatchError: The log is of other items.
+        ConfigError: The shares do not sum to 1.
+        DataError: Nothing was ever taken, or everything, a population has nobody, or the items are
+            fresh candidates without identity.
+    """
+    from rlrec.envs.fitting.slates.dynamics import fit_dynamics  # brings torch
+
+    check_belongs(log, catalogue)
+    check_shares(shares)
+    totals = _totals(log, catalogue, channel or log.metadata.response_channels[0])
+    if scanning is None:
+        scanning = "position_based" if totals.most_taken > 1 else "cascade"
+    dynamics = fit_dynamics(
+        log, catalogue, scanning, channel=channel, most_visits=most_visits, seed=seed
+    )
+    visits = _visits(log, channel, seed)
+    doubts = {**dynamics.doubts, **visits.doubts}
+    if dynamics.ended_early:
+        doubts["search"] = dynamics.ended_early
+    rng = np.random.default_rng(seed)
+    model = SlateUsersModel(
+        catalogue=catalogue,
+        scanning=scanning,
+        values={**ASSUMED, **dynamics.values, **visits.values},
+        estimates={**dynamics.estimates, **visits.estimates},
+        appeals=dynamics.appeals,
+        yields=totals.yields,
+        tastes=dynamics.tastes,
+        taste_variances=dynamics.taste_variances,
+        person_ids=dynamics.person_ids,
+        populations=drawn_populations(len(dynamics.person_ids), shares, rng),
+        slate_size=log.metadata.slate_size,
+        figures=_figures(dynamics, totals),
+        silent=doubts,
+    )
+    _logger.info("fitted users: %s", "; ".join(f"{a.name}: {a.value}" for a in model.card()))
+    return model
+
+
+class _Totals(NamedTuple):
+    """Sums over a log."""
+
+    n_rows: int
+    most_taken: int
+    """Of one slate."""
+    yields: Floats
+    """Shape (N,). Mean reward of an item taken."""
+
+
+def _totals(log: InteractionLog, catalogue: Catalogue, channel: str) -> _Totals:
+    n_rows, most = 0, 0
+    taken_of, reward_of = np.zeros(catalogue.n_items), np.zeros(catalogue.n_items)
+    names = ["slate", "reward", f"response.{channel}"]
+    names += ["candidates"] if log.has("candidates") else []
+    for block in log.blocks(names=names):
+        _check_items(items_shown(block), n_rows, log, catalogue)
+        taken = block[f"response.{channel}"] > 0
+        n_taken = taken.sum(axis=1)
+        # The reward of a slate is shared by the items taken of it.
+        each = np.divide(block["reward"], n_taken, out=np.zeros(len(taken)), where=n_taken > 0)
+        rows, slots = np.nonzero(taken)
+        items = items_shown(block)[rows, slots]
+        taken_of += np.bincount(items, minlength=catalogue.n_items)
+        reward_of += np.bincount(items, each[rows], catalogue.n_items)
+        n_rows, most = n_rows + len(taken), max(most, int(n_taken.max(initial=0)))
+    mean = reward_of.sum() / max(taken_of.sum(), 1.0)
+    yields = (reward_of + _PRIOR_TAKEN * mean) / (taken_of + _PRIOR_TAKEN)
+    return _Totals(n_rows, most, yields)
+
+
+def _check_items(shown: Ints, first_row: int, log: InteractionLog, catalogue: Catalogue) -> None:
+    wrong = np.argwhere((shown < 0) | (shown >= catalogue.n_items))
+    if len(wrong):
+        row, slot = wrong[0]
+        raise DataError(
+            f"{log.name}: row {first_row + row} shows item {shown[row, slot]}, but the catalogue "
+            f"has items 0 to {catalogue.n_items - 1}; {len(wrong)} such slots in {len(shown)} rows"
+        )
+
+
+def _visits(log: InteractionLog, channel: str | None, seed: int) -> Told:
+    """Return what the log tells of visits and gaps, and why it does not."""
+    found = Told({}, {}, {})
+    fits: dict[str, Callable[[], Told]] = {
+        "visit": lambda: fit_visit_ends(log, channel).parameters,
+        "gap": lambda: fit_return_gaps(log, seed).parameters,
+    }
+    for part, fit in fits.items():
+        try:
+            parameters = fit()
+        except DataError as error:
+            found.doubts[f"{part}s"] = str(error)
+            continue
+        for name in parameters.values:
+            found.values[f"{part}_{name}"] = parameters.values[name]
+        for name, estimate in parameters.estimates.items():
+            found.estimates[f"{part}_{name}"] = estimate
+        for name, doubt in parameters.doubts.items():
+            found.doubts[f"{part}_{name}"] = doubt
+    return found
+
+
+def _figures(dynamics: FittedDynamics, totals: _Totals) -> dict[str, float]:
+    return {
+        "n_rows": totals.n_rows,
+        "n_looks": dynamics.n_looks,
+        "n_visits": dynamics.n_visits,
+        "log_likelihood": dynamics.log_likelihood,
+        "constant_log_likelihood": dynamics.constant_log_likelihood,
+    }
