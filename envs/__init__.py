@@ -3,8 +3,15 @@
 from rlrec.envs.candidates import CalendarItems, FixedCandidates, UserCandidates
 from rlrec.envs.fitting.fit import fit_users
 from rlrec.envs.fitting.fit_slates import fit_slate_users
+from rlrec.envs.fitting.fit_worlds import (
+    fit_halves,
+    fit_slate_halves,
+    fit_slate_worlds,
+    fit_worlds,
+)
 from rlrec.envs.fitting.model import FitFigures, FitSettings, FittedUsersModel
 from rlrec.envs.fitting.slate_users import SlateUsersModel
+from rlrec.envs.fitting.worlds import FittedWorlds
 from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.envs.presets.composed_users import composed_users
 from rlrec.envs.presets.drifting_tastes import drifting_tastes
@@ -33,6 +40,7 @@ __all__ = [
     "FitFigures",
     "FitSettings",
     "FittedUsersModel",
+    "FittedWorlds",
     "FixedCandidates",
     "MyopicOracle",
     "PlanningReference",
@@ -44,8 +52,12 @@ __all__ = [
     "composed_users",
     "describe_environments",
     "drifting_tastes",
+    "fit_halves",
+    "fit_slate_halves",
     "fit_slate_users",
+    "fit_slate_worlds",
     "fit_users",
+    "fit_worlds",
     "fitted_users",
     "interest_evolution",
     "interest_exploration",

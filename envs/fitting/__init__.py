@@ -4,18 +4,30 @@ from rlrec.envs.fitting.affinity import Affinity, fit_affinity
 from rlrec.envs.fitting.exposure import propensities_of_pairs, propensities_of_values
 from rlrec.envs.fitting.fit import fit_users
 from rlrec.envs.fitting.fit_slates import fit_slate_users
+from rlrec.envs.fitting.fit_worlds import (
+    fit_halves,
+    fit_slate_halves,
+    fit_slate_worlds,
+    fit_worlds,
+)
 from rlrec.envs.fitting.model import FitFigures, FitSettings, FittedUsersModel
 from rlrec.envs.fitting.slate_users import SlateUsersModel
+from rlrec.envs.fitting.worlds import FittedWorlds
 
 __all__ = [
     "Affinity",
     "FitFigures",
     "FitSettings",
     "FittedUsersModel",
+    "FittedWorlds",
     "SlateUsersModel",
     "fit_affinity",
+    "fit_halves",
+    "fit_slate_halves",
     "fit_slate_users",
+    "fit_slate_worlds",
     "fit_users",
+    "fit_worlds",
     "propensities_of_pairs",
     "propensities_of_values",
 ]

@@ -134,6 +134,62 @@ def fit_dynamics(
     return _fitted(told, whole, _best(whole, point, steps, 1e-12), catalogue, scanning)
 
 
+class PersonTastes(NamedTuple):
+    """What a log tells of the tastes of persons."""
+
+    person_ids: NDArray[Any]
+    """Shape (P,)."""
+    tastes: Floats
+    """Shape (P, T). Means."""
+    variances: Floats
+    """Shape (P, T). What the log leaves open."""
+    log_likelihood: float
+    """Of all looks together."""
+
+
+def tastes_of(
+    log: InteractionLog,
+    catalogue: Catalogue,
+    found: FittedDynamics,
+    *,
+    channel: str | None = None,
+    most_visits: int | None = 20_000,
+    seed: int = 0,
+) -> PersonTastes:
+    """Return the tastes of the persons of any log under dynamics that are known.
+
+    Args:
+        log: Slates with responses.
+        catalogue: The items that the dynamics were fitted with.
+        found: From this log or from another one.
+        channel: As in `fit_dynamics`, as are the next two.
+        most_visits: Of more, as many drawn at random.
+        seed: Of that draw.
+
+    Raises:
+        DataError: Nothing was ever taken, or everything.
+    """
+    told = topic_sequences(
+        log, catalogue, found.scanning, channel=channel, most_visits=most_visits, seed=seed
+    )
+    values = {name: torch.tensor(found.values[name], dtype=torch.float64) for name in NAMES}
+    dynamics = Dynamics(**values, appeals=torch.from_numpy(found.appeals))
+    return _tastes(told, dynamics, catalogue.n_topics)
+
+
+def _tastes(told: TopicSequences, dynamics: Dynamics, n_topics: int) -> PersonTastes:
+    tastes: Floats = np.zeros((len(told.person_ids), n_topics))
+    variances = np.full(tastes.shape, float(dynamics.taste_sd) ** 2)
+    likely = 0.0
+    for block in told.blocks():
+        with torch.no_grad():
+            part = filtered(block, dynamics)
+        cells = told.persons[block.rows], told.topics[block.rows]
+        tastes[cells], variances[cells] = part.tastes.numpy(), part.variances.numpy()
+        likely += float(part.log_likelihoods.sum())
+    return PersonTastes(told.person_ids, tastes, np.maximum(variances, 0.0), likely)
+
+
 def _few(most_visits: int | None) -> int:
     return _FEW_VISITS if most_visits is None else min(_FEW_VISITS, most_visits)
 
@@ -280,30 +336,24 @@ def _fitted(
     scanning: Scanning,
 ) -> FittedDynamics:
     point = found.point
+    with torch.no_grad():
+        dynamics = objective.at(torch.tensor(point))
+    seen = _tastes(told, dynamics, catalogue.n_topics)
     if found.ended_early:
         _logger.warning(
             "the search for the likeliest dynamics ended early (%s): estimates may be off",
             found.ended_early,
         )
-    with torch.no_grad():
-        dynamics = objective.at(torch.tensor(point))
-        parts = [(block.rows, filtered(block, dynamics)) for block in objective.blocks]
-    tastes = np.zeros((len(told.person_ids), catalogue.n_topics))
-    variances = np.full(tastes.shape, float(dynamics.taste_sd) ** 2)
-    for rows, part in parts:
-        cells = told.persons[rows], told.topics[rows]
-        tastes[cells], variances[cells] = part.tastes.numpy(), part.variances.numpy()
-    likely = sum(float(part.log_likelihoods.sum()) for _, part in parts)
     rate = float(told.taken.mean())
     return FittedDynamics(
         scanning=scanning,
         values={name: float(getattr(dynamics, name)) for name in NAMES},
         estimates=_estimates(objective, point),
         appeals=point[len(objective.names) :],
-        tastes=tastes,
-        taste_variances=np.maximum(variances, 0.0),
-        person_ids=told.person_ids,
-        log_likelihood=likely / objective.n_looks,
+        tastes=seen.tastes,
+        taste_variances=seen.variances,
+        person_ids=seen.person_ids,
+        log_likelihood=seen.log_likelihood / objective.n_looks,
         constant_log_likelihood=rate * math.log(rate) + (1.0 - rate) * math.log(1.0 - rate),
         n_looks=objective.n_looks,
         n_visits=told.n_visits,

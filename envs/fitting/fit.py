@@ -55,6 +55,7 @@ def fit_users(
     quality_spread: float | None = None,
     shares: tuple[float, ...] | list[float] = (0.6, 0.2, 0.2),
     seed: int = 0,
+    bootstrap: int | None = None,
     progress: Progress | None = None,
 ) -> FittedUsersModel:
     """Return users and items learned from ratings, for `rlrec/FittedUsers-v0`.
@@ -77,6 +78,8 @@ def fit_users(
         quality_spread: Rating points for a unit of quality.
         shares: Of the persons, for the populations train, validation and test.
         seed: Of all that is drawn.
+        bootstrap: Number of a bootstrap: items are learned from persons drawn with replacement,
+            and the factors of all persons follow from their ratings. None learns from all.
         progress: Told (steps done, steps in all).
 
     Returns:
@@ -101,6 +104,7 @@ def fit_users(
         quality_spread=quality_spread,
         shares=tuple(shares) if isinstance(shares, list) else shares,  # type: ignore[arg-type]
         seed=seed,
+        bootstrap=bootstrap,
     )
     model = _fit(_known_part(ratings, settings), settings, _Counter(progress))
     _logger.info("fitted users: %s", "; ".join(f"{a.name}: {a.value}" for a in model.card()))
@@ -128,6 +132,8 @@ class _Known:
 
 
 class _Models(NamedTuple):
+    """Models of choices and of ratings, with a row for each person."""
+
     choices: ALS
     ratings: BiasedSVD
 
@@ -265,18 +271,41 @@ def _judge(
 
 
 def _models(matrix: csr_array, settings: FitSettings, counter: _Counter) -> _Models:
+    teachers = matrix if settings.bootstrap is None else _drawn_persons(matrix, settings)
     choices = ALS(
         settings.factors, regularisation=settings.choice_regularisation, seed=settings.seed
     )
-    cells = (np.ones(matrix.nnz), matrix.indices, matrix.indptr)
-    choices.fit(csr_array(cells, shape=matrix.shape))
+    choices.fit(_chosen(teachers))
     counter.step()
     ratings = BiasedSVD(
         settings.rating_factors, regularisation=settings.rating_regularisation, seed=settings.seed
     )
-    ratings.fit(matrix)
+    ratings.fit(teachers)
     counter.step()
-    return _Models(choices, ratings)
+    models = _Models(choices, ratings)
+    return models if settings.bootstrap is None else _with_persons(models, matrix)
+
+
+def _chosen(matrix: csr_array) -> csr_array:
+    """Return 1 where there is a rating."""
+    cells = (np.ones(matrix.nnz), matrix.indices, matrix.indptr)
+    return csr_array(cells, shape=matrix.shape)
+
+
+def _drawn_persons(matrix: csr_array, settings: FitSettings) -> csr_array:
+    """Return the ratings of as many persons, drawn with replacement."""
+    n_persons = matrix.shape[0]
+    rng = np.random.default_rng([settings.seed, settings.bootstrap or 0])
+    return csr_array(matrix[rng.integers(n_persons, size=n_persons)])
+
+
+def _with_persons(models: _Models, matrix: csr_array) -> _Models:
+    """Return models whose persons are those of a matrix (P, N), with the items held fixed."""
+    choices, ratings = models
+    choices.user_factors = choices.fold_in_factors(_chosen(matrix))
+    traits = ratings.fold_in_traits(matrix)
+    ratings.user_bias, ratings.user_factors = traits.bias, traits.factors
+    return models
 
 
 def _attraction(choices: ALS, sets: ChoiceSets) -> Floats:

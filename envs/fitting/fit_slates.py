@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from rlrec.baselines.logged_responses import check_belongs
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
 from rlrec.data.log_columns import items_shown
+from rlrec.envs.fitting.log_users import log_of_users, users_of_log
 from rlrec.envs.fitting.populations import check_shares, drawn_populations
 from rlrec.envs.fitting.return_gaps import fit_return_gaps
 from rlrec.envs.fitting.slate_users import ASSUMED, SlateUsersModel
@@ -36,6 +38,7 @@ def fit_slate_users(
     most_visits: int | None = 20_000,
     shares: tuple[float, float, float] = (0.6, 0.2, 0.2),
     seed: int = 0,
+    bootstrap: int | None = None,
 ) -> SlateUsersModel:
     """Return users learned from a log of slates, for `rlrec/FittedUsers-v0`.
 
@@ -53,6 +56,9 @@ def fit_slate_users(
             model are those of these visits.
         shares: Of the persons, for the populations train, validation and test.
         seed: Of what is drawn.
+        bootstrap: Number of a bootstrap: all is learned from users of the log drawn with
+            replacement, and then the tastes of its persons, the rest held fixed. None learns from
+            all.
 
     Raises:
         CatalogueMismatchError: The log is of other items.
@@ -60,16 +66,27 @@ def fit_slate_users(
         DataError: Nothing was ever taken, or everything, a population has nobody, or the items are
             fresh candidates without identity.
     """
-    from rlrec.envs.fitting.dynamics import fit_dynamics  # brings torch
+    from rlrec.envs.fitting.dynamics import fit_dynamics, tastes_of  # brings torch
 
     check_belongs(log, catalogue)
     check_shares(shares)
+    whole, log = log, log if bootstrap is None else _drawn_users(log, bootstrap, seed)
     totals = _totals(log, catalogue, channel or log.metadata.response_channels[0])
     if scanning is None:
         scanning = "position_based" if totals.most_taken > 1 else "cascade"
     dynamics = fit_dynamics(
         log, catalogue, scanning, channel=channel, most_visits=most_visits, seed=seed
     )
+    if bootstrap is not None:
+        seen = tastes_of(
+            whole, catalogue, dynamics, channel=channel, most_visits=most_visits, seed=seed
+        )
+        dynamics = replace(
+            dynamics,
+            person_ids=seen.person_ids,
+            tastes=seen.tastes,
+            taste_variances=seen.variances,
+        )
     visits, silent = _visits(log, channel)
     if dynamics.ended_early:
         silent["search"] = dynamics.ended_early
@@ -95,6 +112,13 @@ def fit_slate_users(
     )
     _logger.info("fitted users: %s", "; ".join(f"{a.name}: {a.value}" for a in model.card()))
     return model
+
+
+def _drawn_users(log: InteractionLog, bootstrap: int, seed: int) -> InteractionLog:
+    """Return a log of as many users, drawn with replacement."""
+    n_users = len(users_of_log(log))
+    rng = np.random.default_rng([seed, bootstrap])
+    return log_of_users(log, rng.integers(n_users, size=n_users))
 
 
 class _Totals(NamedTuple):

@@ -52,6 +52,8 @@ class FitSettings:
     """Shares of the persons in the populations train, validation and test; they sum to 1."""
     seed: int = 0
     """Of the populations, of what is held out, and of the factors' start."""
+    bootstrap: int | None = None
+    """Number of a draw of persons, with replacement, from whom items are learned; None: all."""
 
     def __post_init__(self) -> None:
         for name in ("factors", "rating_factors", "min_item_ratings", "slate_size_for_calibration"):
@@ -67,6 +69,8 @@ class FitSettings:
             raise ConfigError(f"click_rate must lie between 0 and 1, got {self.click_rate!r}")
         check_shares(self.shares)
         check_seed(self.seed)
+        if self.bootstrap is not None:
+            check_seed(self.bootstrap)
 
 
 class FitFigures(NamedTuple):
