@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -134,20 +134,7 @@ def fit_dynamics(
     return _fitted(told, whole, _best(whole, point, steps, 1e-12), catalogue, scanning)
 
 
-class PersonTastes(NamedTuple):
-    """What a log tells of the tastes of persons."""
-
-    person_ids: NDArray[Any]
-    """Shape (P,)."""
-    tastes: Floats
-    """Shape (P, T). Means."""
-    variances: Floats
-    """Shape (P, T). What the log leaves open."""
-    log_likelihood: float
-    """Of all looks together."""
-
-
-def tastes_of(
+def with_persons_of(
     log: InteractionLog,
     catalogue: Catalogue,
     found: FittedDynamics,
@@ -155,13 +142,13 @@ def tastes_of(
     channel: str | None = None,
     most_visits: int | None = 20_000,
     seed: int = 0,
-) -> PersonTastes:
-    """Return the tastes of the persons of any log under dynamics that are known.
+) -> FittedDynamics:
+    """Return dynamics with the persons of another log and what that tells of their tastes.
 
     Args:
         log: Slates with responses.
         catalogue: The items that the dynamics were fitted with.
-        found: From this log or from another one.
+        found: What holds for all persons.
         channel: As in `fit_dynamics`, as are the next two.
         most_visits: Of more, as many drawn at random.
         seed: Of that draw.
@@ -174,10 +161,24 @@ def tastes_of(
     )
     values = {name: torch.tensor(found.values[name], dtype=torch.float64) for name in NAMES}
     dynamics = Dynamics(**values, appeals=torch.from_numpy(found.appeals))
-    return _tastes(told, dynamics, catalogue.n_topics)
+    seen = _tastes(told, dynamics, catalogue.n_topics)
+    return replace(
+        found, person_ids=told.person_ids, tastes=seen.tastes, taste_variances=seen.variances
+    )
 
 
-def _tastes(told: TopicSequences, dynamics: Dynamics, n_topics: int) -> PersonTastes:
+class _Tastes(NamedTuple):
+    """What looks tell of the tastes of P persons."""
+
+    tastes: Floats
+    """Shape (P, T). Means."""
+    variances: Floats
+    """Shape (P, T). What the looks leave open."""
+    log_likelihood: float
+    """Of all looks together."""
+
+
+def _tastes(told: TopicSequences, dynamics: Dynamics, n_topics: int) -> _Tastes:
     tastes: Floats = np.zeros((len(told.person_ids), n_topics))
     variances = np.full(tastes.shape, float(dynamics.taste_sd) ** 2)
     likely = 0.0
@@ -187,7 +188,7 @@ def _tastes(told: TopicSequences, dynamics: Dynamics, n_topics: int) -> PersonTa
         cells = told.persons[block.rows], told.topics[block.rows]
         tastes[cells], variances[cells] = part.tastes.numpy(), part.variances.numpy()
         likely += float(part.log_likelihoods.sum())
-    return PersonTastes(told.person_ids, tastes, np.maximum(variances, 0.0), likely)
+    return _Tastes(tastes, np.maximum(variances, 0.0), likely)
 
 
 def _few(most_visits: int | None) -> int:
@@ -352,7 +353,7 @@ def _fitted(
         appeals=point[len(objective.names) :],
         tastes=seen.tastes,
         taste_variances=seen.variances,
-        person_ids=seen.person_ids,
+        person_ids=told.person_ids,
         log_likelihood=seen.log_likelihood / objective.n_looks,
         constant_log_likelihood=rate * math.log(rate) + (1.0 - rate) * math.log(1.0 - rate),
         n_looks=objective.n_looks,

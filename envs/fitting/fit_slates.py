@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -66,7 +65,7 @@ def fit_slate_users(
         DataError: Nothing was ever taken, or everything, a population has nobody, or the items are
             fresh candidates without identity.
     """
-    from rlrec.envs.fitting.dynamics import fit_dynamics, tastes_of  # brings torch
+    from rlrec.envs.fitting.dynamics import fit_dynamics, with_persons_of  # brings torch
 
     check_belongs(log, catalogue)
     check_shares(shares)
@@ -78,14 +77,8 @@ def fit_slate_users(
         log, catalogue, scanning, channel=channel, most_visits=most_visits, seed=seed
     )
     if bootstrap is not None:
-        seen = tastes_of(
+        dynamics = with_persons_of(
             whole, catalogue, dynamics, channel=channel, most_visits=most_visits, seed=seed
-        )
-        dynamics = replace(
-            dynamics,
-            person_ids=seen.person_ids,
-            tastes=seen.tastes,
-            taste_variances=seen.variances,
         )
     visits, silent = _visits(log, channel)
     if dynamics.ended_early:

@@ -187,7 +187,7 @@ def fit_slate_halves(
     if n_users < 2:
         raise DataError(f"halves need two users or more, {log.name} has {n_users}")
     drawn = np.random.default_rng(seed).permutation(n_users)
-    halves = (np.sort(drawn[: n_users // 2]), np.sort(drawn[n_users // 2 :]))
+    halves = (drawn[: n_users // 2], drawn[n_users // 2 :])
     return FittedWorlds(
         tuple(
             fit_slate_users(

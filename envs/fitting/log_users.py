@@ -17,19 +17,22 @@ def users_of_log(log: InteractionLog) -> NDArray[Any]:
 def log_of_users(log: InteractionLog, users: Ints) -> InteractionLog:
     """Return all that a log says of some users, in memory.
 
-    Each place in `users` becomes a user of its own, numbered from 0: who is named twice is there
-    twice, as a bootstrap wants it.
+    Who is named twice is there twice, as a bootstrap wants it; then users are numbered from 0, else
+    they keep their ids.
 
     Args:
         log: Any.
-        users: Shape (n,). Rows of `users_of_log`, with or without repeats.
+        users: Shape (n,). Rows of `users_of_log`.
     """
     columns = log.columns()
-    _, row_of = np.unique(columns["user_id"], return_inverse=True)
+    ids, row_of = np.unique(columns["user_id"], return_inverse=True)
     order = np.argsort(row_of, kind="stable")  # by user, and then as the log has them
     lengths = np.bincount(row_of)
     starts = np.cumsum(lengths) - lengths
+    users = np.sort(users)
     taken = np.concatenate([order[starts[u] : starts[u] + lengths[u]] for u in users])
     part = {name: column[taken] for name, column in columns.items()}
-    part["user_id"] = np.repeat(np.arange(len(users)), lengths[users])
+    repeats = len(np.unique(users)) < len(users)
+    named = np.arange(len(users)) if repeats else ids[users]
+    part["user_id"] = np.repeat(named, lengths[users])
     return InteractionLog.from_columns(part, log.metadata)

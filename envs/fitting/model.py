@@ -309,7 +309,16 @@ def _assumptions(model: FittedUsersModel) -> list[Assumption]:
             "as the topics of interest evolution; more would make a visit endless",
         ),
         line("populations", shares, f"persons at random, seed {settings.seed}"),
+        *_bootstrap(settings),
     ]
+
+
+def _bootstrap(settings: FitSettings) -> list[Assumption]:
+    """Return a line where items were learned from persons drawn with replacement."""
+    if settings.bootstrap is None:
+        return []
+    note = "items are learned from persons drawn with replacement"
+    return [Assumption("bootstrap", f"number {settings.bootstrap}", "assumed", note)]
 
 
 def _given(value: float | None, default: str) -> str:

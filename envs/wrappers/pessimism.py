@@ -72,8 +72,10 @@ class PessimisticReward(SimulatorWrapper):
         """
         expected = self.wrapped.expected_reward(slates)
         taken = self.wrapped.choice_probabilities(slates)[:, :-1]
-        penalties = np.where(repeated_slots(slates), 0.0, taken * self._about(slates))
-        return expected - self.kappa * np.ascontiguousarray(penalties).sum(axis=1)
+        about = self._disagreement.of_slates(self.wrapped.user_ids, slates)
+        penalties = np.where(repeated_slots(slates), 0.0, taken * about)
+        less: Floats = expected - self.kappa * np.ascontiguousarray(penalties).sum(axis=1)
+        return less
 
     def _around(self, wrapped: SteppedSimulator) -> Self:
         other = type(self)(wrapped, self.worlds, self.kappa)
@@ -89,6 +91,3 @@ class PessimisticReward(SimulatorWrapper):
         taken = step.responses[:, :, 0] > 0
         penalties = np.where(taken, self._disagreement.of_slates(self._persons, self._shown), 0.0)
         return step._replace(rewards=step.rewards - self.kappa * penalties.sum(axis=1))
-
-    def _about(self, slates: Ints) -> Floats:
-        return self._disagreement.of_slates(self.wrapped.user_ids, slates)

@@ -27,6 +27,9 @@ def fit_users(
         str | None, typer.Option(help="Response above 0 where an item was taken; the first.")
     ] = None,
     visits: Annotated[int, typer.Option(min=1, help="At most, for drift and satiation.")] = 20_000,
+    worlds: Annotated[
+        int, typer.Option(min=1, max=100, help="Models, each of bootstrapped users; 1: of all.")
+    ] = 1,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Fit users to a log, for rlrec/FittedUsers-v0, and say what is estimated and what assumed."""
@@ -42,6 +45,7 @@ def fit_users(
                 scanning=scanning,
                 channel=channel,
                 most_visits=visits,
+                worlds=worlds,
                 seed=seed,
             )
         )

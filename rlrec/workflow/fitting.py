@@ -7,10 +7,14 @@ from typing import Any
 
 from rlrec.data import InteractionLog, load_ratings, read_catalogue
 from rlrec.envs import (
+    FitSettings,
     FittedUsersModel,
+    FittedWorlds,
     SlateUsersModel,
     fit_slate_users,
+    fit_slate_worlds,
     fit_users,
+    fit_worlds,
     make_simulator,
 )
 from rlrec.envs.fitting.chosen_model import load_fitted
@@ -35,6 +39,8 @@ class FitOrder:
     scanning: str | None = None
     channel: str | None = None
     most_visits: int = 20_000
+    worlds: int = 1
+    """Above 1: as many models, each of bootstrapped users."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -42,8 +48,8 @@ class FitOrder:
             raise ConfigError("give either a log of slates (--log) or ratings (--ratings)")
 
 
-def fit(order: FitOrder) -> FittedUsersModel | SlateUsersModel:
-    """Fit users, save them and return them.
+def fit(order: FitOrder) -> FittedUsersModel | SlateUsersModel | FittedWorlds:
+    """Fit users, or several worlds of them, save them and return them.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -56,23 +62,27 @@ def fit(order: FitOrder) -> FittedUsersModel | SlateUsersModel:
     return model
 
 
-def _fitted(order: FitOrder) -> FittedUsersModel | SlateUsersModel:
+def _fitted(order: FitOrder) -> FittedUsersModel | SlateUsersModel | FittedWorlds:
     if order.log is None:
         assert order.ratings is not None
-        return fit_users(load_ratings(order.ratings), seed=order.seed)
+        ratings = load_ratings(order.ratings)
+        if order.worlds > 1:
+            return fit_worlds(ratings, order.worlds, settings=FitSettings(seed=order.seed))
+        return fit_users(ratings, seed=order.seed)
     catalogue = read_catalogue(order.catalogue or order.log)
-    scanning: Any = order.scanning
-    return fit_slate_users(
-        InteractionLog.open(order.log, catalogue),
-        catalogue,
-        scanning=scanning,
-        channel=order.channel,
-        most_visits=order.most_visits,
-        seed=order.seed,
-    )
+    log = InteractionLog.open(order.log, catalogue)
+    asked: dict[str, Any] = {
+        "scanning": order.scanning,
+        "channel": order.channel,
+        "most_visits": order.most_visits,
+        "seed": order.seed,
+    }
+    if order.worlds > 1:
+        return fit_slate_worlds(log, catalogue, order.worlds, **asked)
+    return fit_slate_users(log, catalogue, **asked)
 
 
-def card_lines(model: FittedUsersModel | SlateUsersModel) -> list[str]:
+def card_lines(model: FittedUsersModel | SlateUsersModel | FittedWorlds) -> list[str]:
     """Return the card of a model, a line a value, those estimated first."""
     card = sorted(model.card(), key=lambda line: line.status != "estimated")
     width = max(len(line.name) for line in card)

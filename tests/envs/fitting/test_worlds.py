@@ -150,7 +150,8 @@ def test_worlds_come_back_from_their_folder(worlds: FittedWorlds, tmp_path: Path
     assert FittedWorlds.load(folder).fingerprint == worlds.fingerprint
     env = gym.make(ENV_ID, path=str(folder), max_steps=4)
     env.reset(seed=0)
-    assert env.step(env.action_space.sample())[1] >= 0
+    observation, *_ = env.step(env.action_space.sample())
+    assert observation["last_slate"].shape == (10,)
 
 
 def test_folders_that_hold_no_worlds_are_refused(worlds: FittedWorlds, tmp_path: Path) -> None:
@@ -220,6 +221,7 @@ def test_the_card_tells_what_differs_world_by_world(worlds: FittedWorlds) -> Non
     lines = {line.name: line for line in simulated(1, model=worlds).card()}
     assert lines["worlds"].value == "3"
     assert lines["choice scale"].value.count("|") == 2
+    assert lines["bootstrap"].value == "number 0 | number 1 | number 2"
     assert "|" not in lines["click rate"].value
     assert "longest visit" in lines  # what the environment assumes is told too
 
@@ -243,11 +245,19 @@ def test_policies_are_judged_in_every_world(worlds: FittedWorlds) -> None:
 
 
 def test_a_log_of_drawn_users_repeats_those_drawn_twice(log: InteractionLog) -> None:
-    ids = users_of_log(log)
     part = log_of_users(log, np.array([2, 0, 2]))
-    of = [log.column("slate")[log.column("user_id") == ids[row]] for row in (2, 0, 2)]
-    np.testing.assert_array_equal(part.column("slate"), np.concatenate(of))
+    expected = np.concatenate([rows_of_user(log, row) for row in (0, 2, 2)])
+    np.testing.assert_array_equal(part.column("slate"), expected)
     np.testing.assert_array_equal(users_of_log(part), [0, 1, 2])
+
+
+def test_a_log_of_some_users_keeps_their_ids(log: InteractionLog) -> None:
+    ids = users_of_log(log)
+    np.testing.assert_array_equal(users_of_log(log_of_users(log, np.array([5, 1]))), ids[[1, 5]])
+
+
+def rows_of_user(log: InteractionLog, row: int) -> Any:
+    return log.column("slate")[log.column("user_id") == users_of_log(log)[row]]
 
 
 def test_worlds_of_slates_have_the_same_persons_and_keep_the_contract(log: InteractionLog) -> None:
@@ -258,12 +268,14 @@ def test_worlds_of_slates_have_the_same_persons_and_keep_the_contract(log: Inter
     check_environment(lambda n, first: simulated(n, first, model=worlds, max_steps=6))
     slates = np.arange(6).reshape(2, 3)
     assert (worlds.disagreement.of_slates(np.zeros(2, np.int64), slates) > 0).all()
+    coming_back = simulated(9, model=worlds, max_steps=40, comes_back=True)
+    observed = coming_back.reset(seed=0)["context"]
+    alone = simulated(9, model=worlds, world=0, max_steps=40, comes_back=True)
+    assert observed.shape == alone.reset(seed=0)["context"].shape
 
 
 def test_halves_of_slates_share_items_but_no_person(log: InteractionLog) -> None:
-    halves = fit_slate_halves(log, catalogue_of_slates(), scanning="position_based")
-    assert [model.n_persons for model in halves] == [
-        len(users_of_log(log)) // 2,
-        -(-len(users_of_log(log)) // 2),
-    ]
-    assert not halves.has_same_persons or len(users_of_log(log)) % 2 == 0
+    first, second = fit_slate_halves(log, catalogue_of_slates(), scanning="position_based")
+    everyone = np.sort(np.concatenate([first.person_ids, second.person_ids]))
+    np.testing.assert_array_equal(everyone, users_of_log(log))
+    assert abs(first.n_persons - second.n_persons) <= 1
