@@ -12,6 +12,13 @@ from rlrec.envs.fitting.ratings.fit import fit_users
 from rlrec.envs.fitting.ratings.model import FitFigures, FitSettings, FittedUsersModel
 from rlrec.envs.fitting.slates.fit_slates import fit_slate_users
 from rlrec.envs.fitting.slates.slate_users import SlateUsersModel
+from rlrec.envs.fitting.worlds.fit_worlds import (
+    fit_halves,
+    fit_slate_halves,
+    fit_slate_worlds,
+    fit_worlds,
+)
+from rlrec.envs.fitting.worlds.worlds import FittedWorlds
 from rlrec.envs.planning import MyopicOracle, PlanningReference
 from rlrec.envs.presets.composed_users import composed_users
 from rlrec.envs.presets.drifting_tastes import drifting_tastes
@@ -42,6 +49,7 @@ __all__ = [
     "FitFigures",
     "FitSettings",
     "FittedUsersModel",
+    "FittedWorlds",
     "FixedCandidates",
     "MyopicOracle",
     "PlanningReference",
@@ -56,8 +64,12 @@ __all__ = [
     "composed_users",
     "describe_environments",
     "drifting_tastes",
+    "fit_halves",
+    "fit_slate_halves",
     "fit_slate_users",
+    "fit_slate_worlds",
     "fit_users",
+    "fit_worlds",
     "fitted_users",
     "interest_evolution",
     "interest_exploration",

@@ -107,3 +107,22 @@ def test_the_ranking_of_policies_writes_a_row_for_each_split_and_policy(tmp_path
     policies = pd.read_csv(tmp_path / "policies.csv")
     assert len(policies) == 2 * 4 * 13
     assert "lowest mean rating" in (tmp_path / "table.md").read_text(encoding="utf-8")
+
+
+def test_a_second_world_tells_what_is_left_of_each_gain(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXPERIMENTS / "second_world" / "run.py"), "--smoke"]
+    done = subprocess.run(
+        [*command, "--results", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr
+    returns = pd.read_csv(tmp_path / "returns.csv")
+    assert len(returns) == 2 * 2 * 7  # seeds, worlds, policies
+    found = returns.groupby(["policy", "world"])["return"].mean()
+    kept = pd.read_csv(tmp_path / "kept.csv").set_index("policy")
+    agent, als = kept.loc["one world"], kept.loc["ALS"]
+    assert agent["trained in"] == pytest.approx(found["one world", "trained in"], abs=0.01)
+    assert agent["second gain"] == pytest.approx(agent["second"] - als["second"], abs=0.01)

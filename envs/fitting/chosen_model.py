@@ -12,7 +12,8 @@ from rlrec.envs.fitting.slates.slate_users import SlateUsersModel
 from rlrec.errors import ConfigError, ModelFileError
 
 FittedModel = FittedUsersModel | SlateUsersModel
-_IN_MEMORY = "in memory: "
+IN_MEMORY = "in memory: "
+"""Begins the name of what was never saved."""
 
 
 def chosen_model(model: object, path: object) -> FittedModel:
@@ -34,7 +35,7 @@ def chosen_model(model: object, path: object) -> FittedModel:
         return _made_up_model()
     if isinstance(model, FittedModel):
         return model
-    if isinstance(model, str) and model.startswith(_IN_MEMORY):
+    if isinstance(model, str) and model.startswith(IN_MEMORY):
         raise ModelFileError(
             f"the model {model!r} was never saved: save it, and give its folder as path"
         )
@@ -46,7 +47,7 @@ def chosen_model(model: object, path: object) -> FittedModel:
 
 def name_of(model: object) -> str | None:
     """Return how a model in memory is named among arguments, from which it cannot be made again."""
-    return f"{_IN_MEMORY}{model.fingerprint}" if isinstance(model, FittedModel) else None
+    return f"{IN_MEMORY}{model.fingerprint}" if isinstance(model, FittedModel) else None
 
 
 def load_fitted(path: str | Path) -> FittedModel:

@@ -1,22 +1,25 @@
 """Users learned from a log of ratings: choices teach what attracts, ratings what satisfies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rlrec.data.history import HistoryShape
-from rlrec.envs.arguments import check_flag, check_name, check_number
+from rlrec.envs.arguments import check_flag, check_name, check_number, check_whole_number
 from rlrec.envs.blocks.choice import ChoiceModel, LogitChoice
 from rlrec.envs.blocks.leaving import TimeBudget
 from rlrec.envs.blocks.response import WatchTime
 from rlrec.envs.blocks.scanning import CascadeChoice, LogisticAttraction
 from rlrec.envs.blocks.taste import InterestDrift
 from rlrec.envs.fitting.blocks import FittedTaste, RatedQuality
-from rlrec.envs.fitting.chosen_model import FittedModel, chosen_model, name_of
+from rlrec.envs.fitting.chosen_model import FittedModel
 from rlrec.envs.fitting.populations import POPULATIONS
 from rlrec.envs.fitting.ratings.model import FittedUsersModel
 from rlrec.envs.fitting.slates.slate_users import SlateUsersModel
+from rlrec.envs.fitting.worlds.worlds import FittedWorlds, chosen_users, name_of_users
 from rlrec.envs.items import CatalogueItems
+from rlrec.envs.mixed_users import MixedUsers
 from rlrec.envs.planning.time_price import PlanningReference
 from rlrec.envs.presets.slate_users import slate_users_problem
 from rlrec.envs.simulator import Assumption, Problem, UserSimulator
@@ -42,7 +45,8 @@ def fitted_users(
     first_user: int = 0,
     *,
     path: str | Path | None = None,
-    model: FittedModel | None = None,
+    model: FittedModel | FittedWorlds | None = None,
+    world: int | None = None,
     population: str = "train",
     slate_size: int | None = None,
     tastes_observed: bool = False,
@@ -88,10 +92,12 @@ def fitted_users(
     Arguments:
         n_users: B.
         first_user: Number of the first user of the batch.
-        path: Folder of saved users; without it and without `model`, small ones fitted to made-up
-            ratings (200 persons, 120 items).
+        path: Folder of saved users or worlds; without it and without `model`, small users fitted
+            to made-up ratings (200 persons, 120 items).
         model: Fitted users in memory. They are named in `arguments` by their fingerprint, from
             which they cannot be made again: save them for that, and give `path`.
+        world: Of several fitted worlds (`fit_worlds`, `fit_halves`): the one to live in, from 0 on;
+            None draws one for each episode. There is a planning reference in a single world only.
         population: "train", "validation" or "test": different persons of the same log; from slates
             also "new": users like those, but none of them.
         slate_size: K; by default 10, from slates that of the log. The score of nothing is
@@ -109,11 +115,13 @@ def fitted_users(
     Version history:
         v0: Ours; dynamics of time and interests as Ie et al., 2019, "RecSim".
     """
-    fitted = chosen_model(model, path)
+    fitted = chosen_users(model, path)
+    worlds = _lived_in(fitted, world)
     check_flag("tastes_observed", tastes_observed)
     check_flag("comes_back", comes_back)
     if slate_size is None:
-        slate_size = fitted.slate_size if isinstance(fitted, SlateUsersModel) else _SLATE_SIZE
+        first = worlds[0]
+        slate_size = first.slate_size if isinstance(first, SlateUsersModel) else _SLATE_SIZE
     shared: dict[str, Any] = {
         "population": population,
         "slate_size": slate_size,
@@ -127,20 +135,58 @@ def fitted_users(
         "choice": choice,
     }
     arguments = {
-        "model": name_of(model),
+        "model": name_of_users(model),
         "path": None if path is None else str(path),
+        "world": world,
         **shared,
         **of_ratings,
         "comes_back": comes_back,
     }
+    is_made_up = model is None and path is None
+    problems = [
+        _problem(one, arguments, is_made_up, shared, of_ratings, comes_back) for one in worlds
+    ]
+    problem = problems[0]
+    if len(problems) > 1:
+        assert isinstance(fitted, FittedWorlds)
+        problem = _mixed(problems, fitted)
+    return UserSimulator(problem, n_users, first_user)
+
+
+def _lived_in(fitted: FittedModel | FittedWorlds, world: int | None) -> tuple[FittedModel, ...]:
+    """Return the models of the worlds that users live in."""
+    if world is not None:
+        check_whole_number("world", world, 0)
+    if isinstance(fitted, FittedWorlds):
+        return fitted.models if world is None else (fitted[world],)
+    if world is not None:
+        raise ConfigError(f"world {world} is asked for, but these users were fitted as one world")
+    return (fitted,)
+
+
+def _problem(
+    fitted: FittedModel,
+    arguments: dict[str, Any],
+    is_made_up: bool,
+    shared: dict[str, Any],
+    of_ratings: dict[str, Any],
+    comes_back: bool,
+) -> Problem:
+    """Return the problem of one world; the last three are arguments of `fitted_users`."""
     if isinstance(fitted, SlateUsersModel):
         _check_left_alone(of_ratings, _OF_RATINGS, "users learned from ratings")
-        problem = slate_users_problem(fitted, ENV_ID, arguments, comes_back=comes_back, **shared)
-    else:
-        _check_left_alone({"comes_back": comes_back}, {"comes_back": False}, "those from slates")
-        is_made_up = model is None and path is None
-        problem = _rated_users_problem(fitted, arguments, is_made_up, **shared, **of_ratings)
-    return UserSimulator(problem, n_users, first_user)
+        return slate_users_problem(fitted, ENV_ID, arguments, comes_back=comes_back, **shared)
+    _check_left_alone({"comes_back": comes_back}, {"comes_back": False}, "those from slates")
+    return _rated_users_problem(fitted, arguments, is_made_up, **shared, **of_ratings)
+
+
+def _mixed(problems: Sequence[Problem], worlds: FittedWorlds) -> Problem:
+    """Return the problem in which each episode is lived in one of several worlds."""
+    first = problems[0]
+    of_one_world = len(worlds[0].card())
+    users: list[Any] = [problem.users for problem in problems]
+    card = (*worlds.card(), *first.card[of_one_world:])
+    return replace(first, users=MixedUsers(users), card=card, plan=None)
 
 
 def _check_left_alone(given: Mapping[str, object], usual: Mapping[str, object], whose: str) -> None:

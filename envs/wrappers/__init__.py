@@ -4,6 +4,7 @@ from rlrec.envs.wrappers.abnormal import AbnormalUsers
 from rlrec.envs.wrappers.acting import ActingEnv, ActingVectorEnv, with_actions
 from rlrec.envs.wrappers.actions import NearestItems, SingleItem, SlateActions, TopScores
 from rlrec.envs.wrappers.features import FeatureNoise, MissingFeatures
+from rlrec.envs.wrappers.pessimism import PessimisticReward
 from rlrec.envs.wrappers.preselected import Preselected
 from rlrec.envs.wrappers.rewards import RewardFromChannels
 from rlrec.envs.wrappers.wrapper import SimulatorWrapper
@@ -15,6 +16,7 @@ __all__ = [
     "FeatureNoise",
     "MissingFeatures",
     "NearestItems",
+    "PessimisticReward",
     "Preselected",
     "RewardFromChannels",
     "SimulatorWrapper",

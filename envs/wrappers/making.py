@@ -7,6 +7,7 @@ from typing import Any
 from rlrec.envs.registration import make_simulator
 from rlrec.envs.wrappers.abnormal import AbnormalUsers
 from rlrec.envs.wrappers.features import FeatureNoise, MissingFeatures
+from rlrec.envs.wrappers.pessimism import PessimisticReward
 from rlrec.envs.wrappers.preselected import Preselected
 from rlrec.envs.wrappers.rewards import RewardFromChannels
 from rlrec.errors import ConfigError, UnknownNameError, nearest_hint
@@ -18,6 +19,7 @@ _WRAPPERS: dict[str, Any] = {
         AbnormalUsers,
         FeatureNoise,
         MissingFeatures,
+        PessimisticReward,
         Preselected,
         RewardFromChannels,
     )

@@ -25,6 +25,7 @@ from rlrec.evaluation.statistics import (
     probability_of_improvement,
     stratified_bootstrap_interval,
 )
+from rlrec.evaluation.worlds import WorldResults, gain_kept, rollout_across
 
 __all__ = [
     "Estimate",
@@ -34,8 +35,10 @@ __all__ = [
     "RolloutResults",
     "ThresholdMetrics",
     "Timeline",
+    "WorldResults",
     "coverage",
     "evaluate_ranking",
+    "gain_kept",
     "gini",
     "interquartile_mean",
     "mean_interval",
@@ -47,6 +50,7 @@ __all__ = [
     "ranking_metrics",
     "rating_metrics",
     "rollout",
+    "rollout_across",
     "stratified_bootstrap_interval",
     "threshold_metrics",
 ]

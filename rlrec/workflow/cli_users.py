@@ -30,6 +30,9 @@ def fit_users(
     holdout: Annotated[
         float, typer.Option(help="Share of the persons of ratings to leave out, to compare with.")
     ] = 0.0,
+    worlds: Annotated[
+        int, typer.Option(min=1, max=100, help="Models, each of bootstrapped users; 1: of all.")
+    ] = 1,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Fit users to a log, for rlrec/FittedUsers-v0, and say what is estimated and what assumed."""
@@ -46,6 +49,7 @@ def fit_users(
                 channel=channel,
                 most_visits=visits,
                 holdout=holdout,
+                worlds=worlds,
                 seed=seed,
             )
         )

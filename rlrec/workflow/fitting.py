@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 
 from rlrec.data import InteractionLog, Ratings, load_ratings, read_catalogue
-from rlrec.envs import FittedUsersModel, SlateUsersModel, fit_slate_users, fit_users
+from rlrec.envs import (
+    FitSettings,
+    FittedUsersModel,
+    FittedWorlds,
+    SlateUsersModel,
+    fit_slate_users,
+    fit_slate_worlds,
+    fit_users,
+    fit_worlds,
+)
 from rlrec.errors import ConfigError, DataError
 
 
@@ -28,6 +37,8 @@ class FitOrder:
     most_visits: int = 20_000
     holdout: float = 0.0
     """Share of the persons of ratings, drawn at random, who are left out; in [0, 1)."""
+    worlds: int = 1
+    """Above 1: as many models, each of bootstrapped users."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -39,8 +50,8 @@ class FitOrder:
             raise ConfigError("--holdout is for ratings; of slates fit to a part of the log")
 
 
-def fit(order: FitOrder) -> FittedUsersModel | SlateUsersModel:
-    """Fit users, save them and return them.
+def fit(order: FitOrder) -> FittedUsersModel | SlateUsersModel | FittedWorlds:
+    """Fit users, or several worlds of them, save them and return them.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -53,21 +64,25 @@ def fit(order: FitOrder) -> FittedUsersModel | SlateUsersModel:
     return model
 
 
-def _fitted(order: FitOrder) -> FittedUsersModel | SlateUsersModel:
+def _fitted(order: FitOrder) -> FittedUsersModel | SlateUsersModel | FittedWorlds:
     if order.log is None:
         assert order.ratings is not None
         ratings = load_ratings(order.ratings)
-        return fit_users(_without_some(ratings, order.holdout, order.seed), seed=order.seed)
+        ratings = _without_some(ratings, order.holdout, order.seed)
+        if order.worlds > 1:
+            return fit_worlds(ratings, order.worlds, settings=FitSettings(seed=order.seed))
+        return fit_users(ratings, seed=order.seed)
     catalogue = read_catalogue(order.catalogue or order.log)
-    scanning: Any = order.scanning
-    return fit_slate_users(
-        InteractionLog.open(order.log, catalogue),
-        catalogue,
-        scanning=scanning,
-        channel=order.channel,
-        most_visits=order.most_visits,
-        seed=order.seed,
-    )
+    log = InteractionLog.open(order.log, catalogue)
+    asked: dict[str, Any] = {
+        "scanning": order.scanning,
+        "channel": order.channel,
+        "most_visits": order.most_visits,
+        "seed": order.seed,
+    }
+    if order.worlds > 1:
+        return fit_slate_worlds(log, catalogue, order.worlds, **asked)
+    return fit_slate_users(log, catalogue, **asked)
 
 
 def _without_some(ratings: Ratings, share: float, seed: int) -> Ratings:
@@ -79,7 +94,7 @@ def _without_some(ratings: Ratings, share: float, seed: int) -> Ratings:
     return ratings.subset(np.flatnonzero(~np.isin(ratings.user_index, left_out)))
 
 
-def card_lines(model: FittedUsersModel | SlateUsersModel) -> list[str]:
+def card_lines(model: FittedUsersModel | SlateUsersModel | FittedWorlds) -> list[str]:
     """Return the card of a model, a line a value, those estimated first."""
     card = sorted(model.card(), key=lambda line: line.status != "estimated")
     width = max(len(line.name) for line in card)

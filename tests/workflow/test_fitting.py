@@ -34,6 +34,18 @@ def test_users_of_a_log_are_an_environment(log: Path, tmp_path: Path) -> None:
     assert observation["last_slate"].shape == (4,)
 
 
+def test_several_worlds_of_a_log_are_one_environment(log: Path, tmp_path: Path) -> None:
+    out = tmp_path / "worlds"
+    words = ["fit-users", "--log", str(log), "--worlds", "2", "--visits", "60", "--out", str(out)]
+    shown = RUN.invoke(app, words)
+    assert shown.exit_code == 0, shown.output
+    assert any(line.startswith("assumed    worlds") for line in shown.stdout.splitlines())
+    for world in (None, 1):
+        env = gym.make("rlrec/FittedUsers-v0", path=str(out), world=world, population="new")
+        env.reset(seed=0)
+        env.step(env.action_space.sample())
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

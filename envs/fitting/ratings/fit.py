@@ -59,6 +59,7 @@ def fit_users(
     quality_spread: float | None = None,
     shares: tuple[float, ...] | list[float] = (0.6, 0.2, 0.2),
     seed: int = 0,
+    bootstrap: int | None = None,
     progress: Progress | None = None,
 ) -> FittedUsersModel:
     """Return users and items learned from ratings, for `rlrec/FittedUsers-v0`.
@@ -91,6 +92,8 @@ def fit_users(
         quality_spread: Rating points for a unit of quality.
         shares: Of the persons, for the populations train, validation and test.
         seed: Of all that is drawn.
+        bootstrap: Number of a bootstrap: items are learned from persons drawn with replacement,
+            and the factors of all persons follow from their ratings. None learns from all.
         progress: Told (steps done, steps in all).
 
     Returns:
@@ -118,6 +121,7 @@ def fit_users(
         quality_spread=quality_spread,
         shares=tuple(shares) if isinstance(shares, list) else shares,  # type: ignore[arg-type]
         seed=seed,
+        bootstrap=bootstrap,
     )
     _check_propensities(ratings, propensities, correction)
     known = _known_part(ratings, propensities, settings)
@@ -159,6 +163,8 @@ class _Known:
 
 
 class _Models(NamedTuple):
+    """Models of choices and of ratings, with a row for each person."""
+
     choices: ALS
     ratings: BiasedSVD
 
@@ -345,15 +351,42 @@ def _models(
 ) -> _Models:
     """Return models of some of the ratings."""
     matrix = known.part(rows)
+    teachers = matrix if settings.bootstrap is None else _drawn_persons(matrix, settings)
     choices = ALS(
         settings.factors, regularisation=settings.choice_regularisation, seed=settings.seed
     )
+    choices.fit(_chosen(teachers))
+    counter.step()
+    if settings.bootstrap is None:
+        ratings = _rating_model(known, rows, settings, penalty)
+    else:  # without propensities, as is checked
+        ratings = BiasedSVD(settings.rating_factors, regularisation=penalty, seed=settings.seed)
+        ratings.fit(teachers)
+    counter.step()
+    models = _Models(choices, ratings)
+    return models if settings.bootstrap is None else _with_persons(models, matrix)
+
+
+def _chosen(matrix: csr_array) -> csr_array:
+    """Return 1 where there is a rating."""
     cells = (np.ones(matrix.nnz), matrix.indices, matrix.indptr)
-    choices.fit(csr_array(cells, shape=matrix.shape))
-    counter.step()
-    ratings = _rating_model(known, rows, settings, penalty)
-    counter.step()
-    return _Models(choices, ratings)
+    return csr_array(cells, shape=matrix.shape)
+
+
+def _drawn_persons(matrix: csr_array, settings: FitSettings) -> csr_array:
+    """Return the ratings of as many persons, drawn with replacement."""
+    n_persons = matrix.shape[0]
+    rng = np.random.default_rng([settings.seed, settings.bootstrap or 0])
+    return csr_array(matrix[rng.integers(n_persons, size=n_persons)])
+
+
+def _with_persons(models: _Models, matrix: csr_array) -> _Models:
+    """Return models whose persons are those of a matrix (P, N), with the items held fixed."""
+    choices, ratings = models
+    choices.user_factors = choices.fold_in_factors(_chosen(matrix))
+    traits = ratings.fold_in_traits(matrix)
+    ratings.user_bias, ratings.user_factors = traits.bias, traits.factors
+    return models
 
 
 def _rating_model(known: _Known, rows: Ints, settings: FitSettings, penalty: float) -> BiasedSVD:

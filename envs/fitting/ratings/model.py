@@ -61,6 +61,8 @@ class FitSettings:
     """Shares of the persons in the populations train, validation and test; they sum to 1."""
     seed: int = 0
     """Of the populations, of what is held out, and of the factors' start."""
+    bootstrap: int | None = None
+    """Number of a draw of persons, with replacement, from whom items are learned; None: all."""
 
     def __post_init__(self) -> None:
         for name in ("factors", "rating_factors", "min_item_ratings", "slate_size_for_calibration"):
@@ -78,6 +80,12 @@ class FitSettings:
             raise ConfigError(f"click_rate must lie between 0 and 1, got {self.click_rate!r}")
         check_shares(self.shares)
         check_seed(self.seed)
+        if self.bootstrap is not None:
+            check_seed(self.bootstrap)
+            if self.correction != "none":
+                raise ConfigError(
+                    "a bootstrap is of ratings as they are: correction must be 'none'"
+                )
 
 
 class FitFigures(NamedTuple):
@@ -335,7 +343,16 @@ def _assumptions(model: FittedUsersModel) -> list[Assumption]:
             "as the topics of interest evolution; more would make a visit endless",
         ),
         line("populations", shares, f"persons at random, seed {settings.seed}"),
+        *_bootstrap(settings),
     ]
+
+
+def _bootstrap(settings: FitSettings) -> list[Assumption]:
+    """Return a line where items were learned from persons drawn with replacement."""
+    if settings.bootstrap is None:
+        return []
+    note = "items are learned from persons drawn with replacement"
+    return [Assumption("bootstrap", f"number {settings.bootstrap}", "assumed", note)]
 
 
 def _given(value: float | None, default: str) -> str:

@@ -3,8 +3,8 @@
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
 from rlrec.envs.fitting.intervals import Told, estimate_on, what_is_told
 from rlrec.envs.fitting.slates.dynamics_search import PRIORS, Objective, Search, roughly
-from rlrec.envs.fitting.slates.taste_filter import filtered
+from rlrec.envs.fitting.slates.taste_filter import Dynamics, filtered
 from rlrec.envs.fitting.slates.topic_sequences import (
     Scanning,
     TopicSequences,
@@ -118,6 +118,63 @@ def fit_dynamics(
     return _fitted(told, search, absent, catalogue, scanning)
 
 
+def with_persons_of(
+    log: InteractionLog,
+    catalogue: Catalogue,
+    found: FittedDynamics,
+    *,
+    channel: str | None = None,
+    most_visits: int | None = 20_000,
+    seed: int = 0,
+) -> FittedDynamics:
+    """Return dynamics with the persons of another log and what that tells of their tastes.
+
+    Args:
+        log: Slates with responses.
+        catalogue: The items that the dynamics were fitted with.
+        found: What holds for all persons.
+        channel: As in `fit_dynamics`, as are the next two.
+        most_visits: Of more, as many drawn at random.
+        seed: Of that draw.
+
+    Raises:
+        DataError: Nothing was ever taken, or everything.
+    """
+    told = topic_sequences(
+        log, catalogue, found.scanning, channel=channel, most_visits=most_visits, seed=seed
+    )
+    values = {name: torch.tensor(found.values[name], dtype=torch.float64) for name in NAMES}
+    dynamics = Dynamics(**values, appeals=torch.from_numpy(found.appeals))
+    seen = _tastes(told, dynamics, catalogue.n_topics)
+    return replace(
+        found, person_ids=told.person_ids, tastes=seen.tastes, taste_variances=seen.variances
+    )
+
+
+class _Tastes(NamedTuple):
+    """What looks tell of the tastes of P persons."""
+
+    tastes: Floats
+    """Shape (P, T). Means."""
+    variances: Floats
+    """Shape (P, T). What the looks leave open."""
+    log_likelihood: float
+    """Of all looks together."""
+
+
+def _tastes(told: TopicSequences, dynamics: Dynamics, n_topics: int) -> _Tastes:
+    tastes: Floats = np.zeros((len(told.person_ids), n_topics))
+    variances = np.full(tastes.shape, float(dynamics.taste_sd) ** 2)
+    likely = 0.0
+    for block in told.blocks():
+        with torch.no_grad():
+            part = filtered(block, dynamics)
+        cells = told.persons[block.rows], told.topics[block.rows]
+        tastes[cells], variances[cells] = part.tastes.numpy(), part.variances.numpy()
+        likely += float(part.log_likelihoods.sum())
+    return _Tastes(tastes, np.maximum(variances, 0.0), likely)
+
+
 def _of_what_is_seen(search: Search) -> tuple[Search, dict[str, str]]:
     """Return a search without effects whose absence is nearly as likely, and what to say of them.
 
@@ -181,14 +238,8 @@ def _fitted(
         )
     with torch.no_grad():
         dynamics = objective.at(torch.tensor(point))
-        parts = [(block.rows, filtered(block, dynamics)) for block in objective.blocks]
-    tastes = np.zeros((len(told.person_ids), catalogue.n_topics))
-    variances = np.full(tastes.shape, float(dynamics.taste_sd) ** 2)
-    for rows, part in parts:
-        cells = told.persons[rows], told.topics[rows]
-        tastes[cells], variances[cells] = part.tastes.numpy(), part.variances.numpy()
+    seen = _tastes(told, dynamics, catalogue.n_topics)
     parameters = _told(objective, point)
-    likely = sum(float(part.log_likelihoods.sum()) for _, part in parts)
     rate = float(told.taken.mean())
     return FittedDynamics(
         scanning=scanning,
@@ -196,10 +247,10 @@ def _fitted(
         estimates=parameters.estimates,
         doubts={**parameters.doubts, **absent},
         appeals=point[len(objective.names) :],
-        tastes=tastes,
-        taste_variances=np.maximum(variances, 0.0),
+        tastes=seen.tastes,
+        taste_variances=seen.variances,
         person_ids=told.person_ids,
-        log_likelihood=likely / objective.n_looks,
+        log_likelihood=seen.log_likelihood / objective.n_looks,
         constant_log_likelihood=rate * math.log(rate) + (1.0 - rate) * math.log(1.0 - rate),
         n_looks=objective.n_looks,
         n_visits=told.n_visits,

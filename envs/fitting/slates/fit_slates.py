@@ -19,6 +19,7 @@ from rlrec.envs.fitting.slates.return_gaps import fit_return_gaps
 from rlrec.envs.fitting.slates.slate_users import ASSUMED, SlateUsersModel
 from rlrec.envs.fitting.slates.topic_sequences import Scanning
 from rlrec.envs.fitting.slates.visit_ends import fit_visit_ends
+from rlrec.envs.fitting.worlds.log_users import log_of_users, users_of_log
 from rlrec.errors import DataError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def fit_slate_users(
     most_visits: int | None = 20_000,
     shares: tuple[float, float, float] = (0.6, 0.2, 0.2),
     seed: int = 0,
+    bootstrap: int | None = None,
 ) -> SlateUsersModel:
     """Return users learned from a log of slates, for `rlrec/FittedUsers-v0`.
 
@@ -54,6 +56,9 @@ def fit_slate_users(
             model are those of these visits.
         shares: Of the persons, for the populations train, validation and test.
         seed: Of what is drawn.
+        bootstrap: Number of a bootstrap: all is learned from users of the log drawn with
+            replacement, and then the tastes of its persons, the rest held fixed. None learns from
+            all.
 
     Raises:
         CatalogueMismatchError: The log is of other items.
@@ -61,16 +66,21 @@ def fit_slate_users(
         DataError: Nothing was ever taken, or everything, a population has nobody, or the items are
             fresh candidates without identity.
     """
-    from rlrec.envs.fitting.slates.dynamics import fit_dynamics  # brings torch
+    from rlrec.envs.fitting.slates.dynamics import fit_dynamics, with_persons_of  # brings torch
 
     check_belongs(log, catalogue)
     check_shares(shares)
+    whole, log = log, log if bootstrap is None else _drawn_users(log, bootstrap, seed)
     totals = _totals(log, catalogue, channel or log.metadata.response_channels[0])
     if scanning is None:
         scanning = "position_based" if totals.most_taken > 1 else "cascade"
     dynamics = fit_dynamics(
         log, catalogue, scanning, channel=channel, most_visits=most_visits, seed=seed
     )
+    if bootstrap is not None:
+        dynamics = with_persons_of(
+            whole, catalogue, dynamics, channel=channel, most_visits=most_visits, seed=seed
+        )
     visits = _visits(log, channel, seed)
     doubts = {**dynamics.doubts, **visits.doubts}
     if dynamics.ended_early:
@@ -93,6 +103,13 @@ def fit_slate_users(
     )
     _logger.info("fitted users: %s", "; ".join(f"{a.name}: {a.value}" for a in model.card()))
     return model
+
+
+def _drawn_users(log: InteractionLog, bootstrap: int, seed: int) -> InteractionLog:
+    """Return a log of as many users, drawn with replacement."""
+    n_users = len(users_of_log(log))
+    rng = np.random.default_rng([seed, bootstrap])
+    return log_of_users(log, rng.integers(n_users, size=n_users))
 
 
 class _Totals(NamedTuple):

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.envs.fitting.slates.test_topic_sequences import catalogue, small_log
 
 from rlrec.arrays import Floats
 from rlrec.data import InteractionLog
@@ -19,6 +18,7 @@ from rlrec.envs.fitting.validation.behaviour import (
 )
 from rlrec.envs.fitting.validation.concentration import gini, zipf_slope
 from rlrec.policy import RandomPolicy
+from tests.envs.fitting.slates.test_topic_sequences import catalogue, small_log
 
 N_ITEMS, SLATE_SIZE = 40, 4
 

@@ -1,0 +1,1 @@
+"""Several worlds from one log, to train across and to test in."""
