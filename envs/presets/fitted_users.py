@@ -97,7 +97,8 @@ def fitted_users(
         model: Fitted users in memory. They are named in `arguments` by their fingerprint, from
             which they cannot be made again: save them for that, and give `path`.
         world: Of several fitted worlds (`fit_worlds`, `fit_halves`): the one to live in, from 0 on;
-            None draws one for each episode. There is a planning reference in a single world only.
+            None draws one for each episode, where all are of the same persons. There is a planning
+            reference in a single world only.
         population: "train", "validation" or "test": different persons of the same log; from slates
             also "new": users like those, but none of them.
         slate_size: K; by default 10, from slates that of the log. The score of nothing is
@@ -158,7 +159,11 @@ def _lived_in(fitted: FittedModel | FittedWorlds, world: int | None) -> tuple[Fi
     if world is not None:
         check_whole_number("world", world, 0)
     if isinstance(fitted, FittedWorlds):
-        return fitted.models if world is None else (fitted[world],)
+        if world is not None:
+            return (fitted[world],)
+        if not fitted.has_same_persons:  # then a row is no one person, nor is a user id
+            raise ConfigError("these worlds are of different persons: say which one (`world`)")
+        return fitted.models
     if world is not None:
         raise ConfigError(f"world {world} is asked for, but these users were fitted as one world")
     return (fitted,)

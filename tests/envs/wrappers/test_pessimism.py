@@ -83,7 +83,7 @@ def test_other_items_other_persons_and_a_negative_kappa_are_refused(worlds: Fitt
         PessimisticReward(make_simulator("rlrec/InterestEvolution-v0", 2, n_items=20), worlds)
     halves = fit_halves(made_up_ratings(seed=3), settings=SMALL)
     with pytest.raises(ConfigError, match="different persons"):
-        PessimisticReward(make_simulator(ENV_ID, 2, model=halves), halves)
+        PessimisticReward(make_simulator(ENV_ID, 2, model=halves, world=0), halves)
     odd: Any = 3
     with pytest.raises(ConfigError, match="worlds must be"):
         PessimisticReward(users(worlds), odd)

@@ -110,6 +110,8 @@ def test_halves_share_items_and_what_is_known_of_them_but_no_person(ratings: Rat
     assert not halves.has_same_persons
     with pytest.raises(ConfigError, match="different persons"):
         _ = halves.disagreement
+    with pytest.raises(ConfigError, match="say which one"):
+        simulated(1, model=halves)
 
 
 def test_items_of_halves_have_enough_ratings_in_both(ratings: Ratings) -> None:
