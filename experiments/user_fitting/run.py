@@ -63,7 +63,9 @@ def main(arguments: Arguments) -> None:
     rows = pd.DataFrame([row for part in parts for row in part])
     arguments.results.mkdir(parents=True, exist_ok=True)
     rows.to_csv(arguments.results / "recovery.csv", index=False, float_format="%.5f")
-    counted = rows.groupby("parameter", sort=False)[["told", "covered", "within_10", "either"]].mean()
+    counted = rows.groupby("parameter", sort=False)[
+        ["told", "covered", "within_10", "either"]
+    ].mean()
     sys.stdout.write(f"{counted.round(3).to_string()}\n")
 
 
