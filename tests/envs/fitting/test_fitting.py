@@ -386,6 +386,7 @@ OTHER_SETTINGS: dict[str, Any] = {
     "quality_spread": 1.0,
     "shares": (0.5, 0.25, 0.25),
     "seed": 9,
+    "bootstrap": 2,
 }
 
 
