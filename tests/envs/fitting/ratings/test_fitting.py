@@ -388,11 +388,7 @@ OTHER_SETTINGS: dict[str, Any] = {
     "quality_spread": 1.0,
     "shares": (0.5, 0.25, 0.25),
     "seed": 9,
-<<<<<<< HEAD:tests/envs/fitting/ratings/test_fitting.py
     "bootstrap": 1,
-=======
-    "bootstrap": 2,
->>>>>>> worlds:tests/envs/fitting/test_fitting.py
 }
 
 
