@@ -22,6 +22,8 @@ class PersonTaste:
     Args:
         means: Shape (P, T), finite.
         variances: Shape (P, T), 0 or more.
+        numbers: Shape (P,). By which each person is known; None where nobody is seen again, so that
+            each visit is by somebody else.
 
     Raises:
         ConfigError: The shapes differ, or a value is out of range.
@@ -29,7 +31,8 @@ class PersonTaste:
 
     n_step_draws = 0
 
-    def __init__(self, means: Floats, variances: Floats) -> None:
+    def __init__(self, means: Floats, variances: Floats, numbers: Ints | None = None) -> None:
+        self._numbers = None if numbers is None else np.asarray(numbers, np.int64)
         self.means, self.variances = np.asarray(means, float), np.asarray(variances, float)
         if self.means.ndim != 2 or self.means.shape != self.variances.shape or not len(self.means):
             raise ConfigError(
@@ -38,6 +41,11 @@ class PersonTaste:
             )
         if not np.isfinite(self.means).all():
             raise ConfigError("means of tastes must be finite")
+        if self._numbers is not None and self._numbers.shape != (len(self.means),):
+            raise ConfigError(
+                f"numbers of persons must have shape ({len(self.means)},), got "
+                f"{self._numbers.shape}"
+            )
         check_number("least variance of tastes", float(self.variances.min()), 0.0)
         self._sds = np.sqrt(self.variances)
         self.n_observed = self.means.shape[1]
@@ -46,7 +54,8 @@ class PersonTaste:
     def start(self, state: State, users: Ints, draws: Floats) -> None:
         """Draw who comes, and what is not known of their tastes."""
         persons = (draws[:, 0] * len(self.means)).astype(np.int64)
-        put(state, "person", users, persons, np.int64)
+        if self._numbers is not None:
+            put(state, "person", users, self._numbers[persons], np.int64)
         spread = self._sds[persons] * standard_normals(draws[:, 1:])
         put(state, "tastes", users, self.means[persons] + spread)
 

@@ -26,6 +26,8 @@ class Prior(NamedTuple):
     mean: float
     """On that scale."""
     sd: float
+    least: float = -np.inf
+    """Below which no value is possible."""
 
     def is_told(self, error: float) -> bool:
         """Return whether a log says so much that no more than half the doubt is left."""
@@ -89,6 +91,7 @@ def what_is_told(priors: Mapping[str, Prior], point: Floats, errors: Floats, n: 
     found = Told({}, {}, {})
     for (name, prior), value, error in zip(priors.items(), point, errors, strict=True):
         estimate = estimate_on(prior.scale, float(value), float(error), n)
+        estimate = estimate._replace(low=max(estimate.low, prior.least))
         found.values[name] = estimate.value
         if prior.is_told(float(error)):
             found.estimates[name] = estimate

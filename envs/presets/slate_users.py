@@ -97,7 +97,7 @@ def _taste(model: SlateUsersModel, population: str) -> PersonTaste:
         variance = model.values["taste_sd"] ** 2
         return PersonTaste(np.zeros((1, n_topics)), np.full((1, n_topics), variance))
     rows = model.population(population)
-    return PersonTaste(model.tastes[rows], model.taste_variances[rows])
+    return PersonTaste(model.tastes[rows], model.taste_variances[rows], rows)
 
 
 def _choice(model: SlateUsersModel) -> ChoiceModel:

@@ -34,6 +34,8 @@ RANGES = {
 }
 """Of the truths, drawn evenly."""
 N_ITEMS, N_TOPICS, SLATE_SIZE = 200, 10, 5
+APPEAL = 0.7
+"""Standard deviation of what makes items attractive to everybody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,10 @@ def recovered(seed: int, n_visits: int, n_steps: int) -> list[dict[str, Any]]:
     torch.set_num_threads(1)
     rng = np.random.default_rng(seed)
     truth = {name: float(rng.uniform(*ends)) for name, ends in RANGES.items()}
-    users = make_simulator("rlrec/ComposedUsers-v0", 500, **world(truth, n_steps))
+    users = make_simulator("rlrec/ComposedUsers-v0", 500, **world(truth, n_steps, seed))
+    # The level of nothing is told beside the average item.
+    qualities = users.problem.users.items.offer_quality({})
+    truth["offset"] -= APPEAL * float(np.mean(qualities))
     random = RandomPolicy(N_ITEMS, SLATE_SIZE)
     log = InteractionLog.record(random, users, n_visits * n_steps, seed=seed)
     assert users.catalogue is not None
@@ -105,12 +110,13 @@ def recovered(seed: int, n_visits: int, n_steps: int) -> list[dict[str, Any]]:
     return rows
 
 
-def world(truth: dict[str, float], n_steps: int) -> dict[str, Any]:
+def world(truth: dict[str, float], n_steps: int, seed: int) -> dict[str, Any]:
     """Return the arguments of users whose dynamics are known."""
     return {
         "n_items": N_ITEMS,
         "n_topics": N_TOPICS,
         "slate_size": SLATE_SIZE,
+        "catalogue_seed": seed,
         "taste": {"name": "topics", "interests": {"normal": [0.0, truth["taste_sd"]]}, "drift": 0},
         "choice": {
             "name": "position_based",
@@ -118,6 +124,7 @@ def world(truth: dict[str, float], n_steps: int) -> dict[str, Any]:
             "attraction": {"name": "logistic", "offset": truth["offset"]},
         },
         "blocks": {
+            "quality_appeal": {"weight": APPEAL},
             "taste_drift": {"persistence": truth["persistence"], "sd": truth["drift_step_sd"]},
             "satiation": {"strength": truth["strength"], "memory": truth["memory"]},
         },

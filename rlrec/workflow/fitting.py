@@ -19,6 +19,9 @@ from rlrec.envs import (
 )
 from rlrec.errors import ConfigError, DataError
 
+MOST_VISITS = 20_000
+"""For drift and satiation, by default."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitOrder:
@@ -34,7 +37,7 @@ class FitOrder:
     """Folder with a `catalogue.parquet`, where the log has none."""
     scanning: str | None = None
     channel: str | None = None
-    most_visits: int = 20_000
+    most_visits: int = MOST_VISITS
     holdout: float = 0.0
     """Share of the persons of ratings, drawn at random, who are left out; in [0, 1)."""
     worlds: int = 1
@@ -44,10 +47,23 @@ class FitOrder:
     def __post_init__(self) -> None:
         if (self.log is None) == (self.ratings is None):
             raise ConfigError("give either a log of slates (--log) or ratings (--ratings)")
+        if self.ratings is not None:
+            self._check_of_ratings()
         if not 0 <= self.holdout < 1:
             raise ConfigError(f"--holdout must be 0 or more and below 1, got {self.holdout!r}")
         if self.holdout and self.ratings is None:
             raise ConfigError("--holdout is for ratings; of slates fit to a part of the log")
+
+    def _check_of_ratings(self) -> None:
+        asked = {
+            "--catalogue": self.catalogue is not None,
+            "--scanning": self.scanning is not None,
+            "--channel": self.channel is not None,
+            "--visits": self.most_visits != MOST_VISITS,
+        }
+        wrong = [name for name, is_given in asked.items() if is_given]
+        if wrong:
+            raise ConfigError(f"{', '.join(wrong)}: for logs of slates (--log), not for ratings")
 
 
 def fit(order: FitOrder) -> FittedUsersModel | SlateUsersModel | FittedWorlds:
@@ -91,6 +107,11 @@ def _without_some(ratings: Ratings, share: float, seed: int) -> Ratings:
         return ratings
     persons = np.random.default_rng(seed).permutation(ratings.n_users)
     left_out = persons[: round(share * ratings.n_users)]
+    if len(left_out) in (0, len(persons)):
+        raise DataError(
+            f"--holdout {share:g} of {len(persons)} persons leaves out {len(left_out)}: some must "
+            "be left out, and some remain"
+        )
     return ratings.subset(np.flatnonzero(~np.isin(ratings.user_index, left_out)))
 
 

@@ -31,12 +31,13 @@ STEP_SD = "drift_step_sd"
 EFFECTS: Mapping[str, tuple[str, ...]] = {
     "drift": ("drift_sd", "persistence"),
     "satiation": ("strength", "memory"),
+    "effect of positions": ("decay",),
 }
 """What may be absent, and its parameters, the size first."""
 FEWEST_LOOKS = 200
 """Looks that must bear on a parameter for it to be estimated."""
 _FEW_VISITS = 2_000
-_CERTAIN = 0.15  # standard error of the logarithm of a size that is surely not 0
+_CERTAIN = 0.15  # standard error of a size that is surely not 0, on the scale of its prior
 
 _logger = logging.getLogger(__name__)
 
@@ -92,7 +93,9 @@ def fit_dynamics(
     priors and the outer products of the scores of pairs of a person and a topic (Berndt, Hall, Hall
     and Hausman, 1974). A parameter of which the log leaves more than half of the doubt of the prior
     is no estimate. What fewer than 200 looks bear on is assumed, see `told_parameters`, and so is
-    the absence of drift or satiation where that is nearly as likely.
+    the absence of drift, satiation or an effect of positions where that is nearly as likely.
+    The level of nothing is that beside the average item shown, whose appeal is 0; how sure the
+    other appeals are is not in its interval.
 
     Args:
         log: Slates with responses.
@@ -115,7 +118,7 @@ def fit_dynamics(
     if whole.names != pilot.objective.names:  # of more visits more can be told
         pilot = roughly(whole)
     search, absent = _of_what_is_seen(pilot.refined(whole))
-    return _fitted(told, search, absent, catalogue, scanning)
+    return _fitted(told, search.centred(), absent, catalogue, scanning)
 
 
 def with_persons_of(

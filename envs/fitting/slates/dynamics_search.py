@@ -6,9 +6,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from scipy.special import logit
 from torch import Tensor
 
-from rlrec.arrays import Floats
+from rlrec.arrays import Floats, Ints
 from rlrec.envs.fitting.intervals import Prior
 from rlrec.envs.fitting.slates.taste_filter import Dynamics, filtered
 from rlrec.envs.fitting.slates.topic_sequences import TopicSequences
@@ -33,7 +34,8 @@ PRIORS: Mapping[str, Prior] = {
 }
 """Weak ones, of what is searched: they hold what a small log leaves open within reason."""
 _APPEAL_SD = 1.0
-_SLOPE = 0.01  # of the log-posterior along a standard error, below which the search ends
+_PRIOR_LOOKS = 10.0  # of average outcome, added to those of each item
+_SLOPE = 0.05  # of the log-posterior along a standard error, below which the search ends
 _MOST_ROUNDS = 200
 
 
@@ -61,12 +63,26 @@ class Search(NamedTuple):
         places = [self.objective.names.index(name) for name in objective.names]
         start = np.append(self.point[places], self.point[len(self.objective.names) :])
         steps = _Steps.along(objective.information(start), objective.of_appeals())
-        return _best(objective, start, steps, 1e-12)
+        return _best(objective, start, steps, 1e-9)
+
+    def centred(self) -> "Search":
+        """Return the same with appeals of mean 0, of the items shown, and the offset moved along.
+
+        That changes no score. What moves all appeals and the offset alike is told by the prior
+        alone, so that the offset would be less sure than its information says.
+        """
+        n, shown = len(self.objective.names), self.objective.is_shown
+        point = self.point.copy()
+        mean = point[n:][shown].mean()
+        point[n:][shown] -= mean
+        point[self.objective.names.index("offset")] -= mean
+        return self._replace(point=point)
 
 
 def roughly(objective: "Objective") -> Search:
-    """Return the search for the best of an objective, begun where the prior is highest."""
-    return _best(objective, objective.start, _Steps.even(len(objective.start)), 1e-6)
+    """Return the search for the best of an objective, begun at its start."""
+    steps = _Steps.along(objective.information(objective.start), objective.of_appeals())
+    return _best(objective, objective.start, steps, 1e-6)
 
 
 class Objective:
@@ -78,11 +94,18 @@ class Objective:
         self.n_looks = len(told.slot)
         self._looks_of = np.bincount(told.item, minlength=n_items)
         self._rate = float(told.taken.mean())
+        self.is_shown = self._looks_of > 0
+        """Shape (N,). Items with a look."""
         self.names = tuple(names)
         """Of the parameters that are searched; the others have their prior values."""
         priors = [PRIORS[name] for name in names]
-        self.start = np.concatenate([[prior.mean for prior in priors], np.zeros(n_items)])
-        """Where the prior is highest."""
+        self._means = np.append([prior.mean for prior in priors], np.zeros(n_items))
+        self.start = self._means.copy()
+        """Where the prior is highest; level and appeals as rates of taking have them."""
+        odds = _log_odds(np.bincount(told.item, told.taken, n_items), self._looks_of, self._rate)
+        self.start[len(names) :] = odds - logit(self._rate)
+        if "offset" in names:
+            self.start[self.names.index("offset")] = -logit(self._rate)
         self._sds = np.append([prior.sd for prior in priors], np.full(n_items, _APPEAL_SD))
 
     def __call__(self, point: Floats) -> tuple[float, Floats]:
@@ -98,7 +121,7 @@ class Objective:
 
     def log_prior(self, point: Floats) -> tuple[float, Floats]:
         """Return the negative logarithm of the prior, less a constant, and its slope."""
-        away = (point - self.start) / self._sds
+        away = (point - self._means) / self._sds
         return 0.5 * float(away @ away), away / self._sds
 
     def without(self, names: Sequence[str]) -> "Objective":
@@ -138,6 +161,12 @@ class Objective:
         return total
 
 
+def _log_odds(taken: Floats | Ints, looks: Ints, rate: float) -> Floats:
+    """Return those of taking each item (N,), drawn towards the rate of all."""
+    odds: Floats = logit((taken + _PRIOR_LOOKS * rate) / (looks + _PRIOR_LOOKS))
+    return odds
+
+
 class _Steps(NamedTuple):
     """A linear map from the space in which is searched, where all directions are alike."""
 
@@ -145,11 +174,6 @@ class _Steps(NamedTuple):
     """Shape (n, n). Of the shared parameters."""
     appeals: Floats
     """Shape (N,). Of each appeal by itself."""
-
-    @classmethod
-    def even(cls, n: int) -> Self:
-        """Return the map that changes nothing."""
-        return cls(np.eye(0), np.ones(n))
 
     @classmethod
     def along(cls, information: Floats, of_appeals: Floats) -> Self:

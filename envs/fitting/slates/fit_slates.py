@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rlrec.arrays import Floats, Ints
+from rlrec.arrays import Bools, Floats, Ints
 from rlrec.baselines.logged_responses import check_belongs
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
@@ -64,7 +64,7 @@ def fit_slate_users(
         CatalogueMismatchError: The log is of other items.
         ConfigError: The shares do not sum to 1.
         DataError: Nothing was ever taken, or everything, a population has nobody, or the items are
-            fresh candidates without identity.
+            fresh candidates without identity; or slates of a cascade have several items taken.
     """
     from rlrec.envs.fitting.slates.dynamics import fit_dynamics, with_persons_of  # brings torch
 
@@ -74,6 +74,11 @@ def fit_slate_users(
     totals = _totals(log, catalogue, channel or log.metadata.response_channels[0])
     if scanning is None:
         scanning = "position_based" if totals.most_taken > 1 else "cascade"
+    if scanning == "cascade" and totals.most_taken > 1:
+        raise DataError(
+            f"in a cascade at most one item of a slate is taken, but {log.name} has slates of "
+            f"which {totals.most_taken} were taken; scanning='position_based' is for these"
+        )
     dynamics = fit_dynamics(
         log, catalogue, scanning, channel=channel, most_visits=most_visits, seed=seed
     )
@@ -98,7 +103,7 @@ def fit_slate_users(
         person_ids=dynamics.person_ids,
         populations=drawn_populations(len(dynamics.person_ids), shares, rng),
         slate_size=log.metadata.slate_size,
-        figures=_figures(dynamics, totals),
+        figures=_figures(dynamics, totals, catalogue),
         silent=doubts,
     )
     _logger.info("fitted users: %s", "; ".join(f"{a.name}: {a.value}" for a in model.card()))
@@ -120,27 +125,36 @@ class _Totals(NamedTuple):
     """Of one slate."""
     yields: Floats
     """Shape (N,). Mean reward of an item taken."""
+    is_shown: Bools
+    """Shape (N,)."""
+    unearned: float
+    """Share of the reward, in absolute value, of slates of which nothing was taken."""
 
 
 def _totals(log: InteractionLog, catalogue: Catalogue, channel: str) -> _Totals:
     n_rows, most = 0, 0
-    taken_of, reward_of = np.zeros(catalogue.n_items), np.zeros(catalogue.n_items)
+    shown_of, taken_of, reward_of = np.zeros((3, catalogue.n_items))
+    reward, unearned = 0.0, 0.0
     names = ["slate", "reward", f"response.{channel}"]
     names += ["candidates"] if log.has("candidates") else []
     for block in log.blocks(names=names):
-        _check_items(items_shown(block), n_rows, log, catalogue)
+        shown = items_shown(block)
+        _check_items(shown, n_rows, log, catalogue)
         taken = block[f"response.{channel}"] > 0
         n_taken = taken.sum(axis=1)
         # The reward of a slate is shared by the items taken of it.
         each = np.divide(block["reward"], n_taken, out=np.zeros(len(taken)), where=n_taken > 0)
         rows, slots = np.nonzero(taken)
-        items = items_shown(block)[rows, slots]
+        items = shown[rows, slots]
+        shown_of += np.bincount(shown.ravel(), minlength=catalogue.n_items)
         taken_of += np.bincount(items, minlength=catalogue.n_items)
         reward_of += np.bincount(items, each[rows], catalogue.n_items)
+        size = np.abs(block["reward"])
+        reward, unearned = reward + size.sum(), unearned + size[n_taken == 0].sum()
         n_rows, most = n_rows + len(taken), max(most, int(n_taken.max(initial=0)))
     mean = reward_of.sum() / max(taken_of.sum(), 1.0)
     yields = (reward_of + _PRIOR_TAKEN * mean) / (taken_of + _PRIOR_TAKEN)
-    return _Totals(n_rows, most, yields)
+    return _Totals(n_rows, most, yields, shown_of > 0, float(unearned / max(reward, 1e-300)))
 
 
 def _check_items(shown: Ints, first_row: int, log: InteractionLog, catalogue: Catalogue) -> None:
@@ -175,8 +189,12 @@ def _visits(log: InteractionLog, channel: str | None, seed: int) -> Told:
     return found
 
 
-def _figures(dynamics: FittedDynamics, totals: _Totals) -> dict[str, float]:
+def _figures(dynamics: FittedDynamics, totals: _Totals, catalogue: Catalogue) -> dict[str, float]:
+    topics_shown = np.unique(catalogue.topics[totals.is_shown])
     return {
+        "n_items_never_shown": int((~totals.is_shown).sum()),
+        "n_topics_never_shown": catalogue.n_topics - len(topics_shown),
+        "unearned_share": totals.unearned,
         "n_rows": totals.n_rows,
         "n_looks": dynamics.n_looks,
         "n_visits": dynamics.n_visits,

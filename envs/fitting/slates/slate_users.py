@@ -129,6 +129,7 @@ class SlateUsersModel(SavedUsers):
     def _further_lines(self) -> tuple[Assumption, ...]:
         scan = "each slot on its own" if self.scanning == "position_based" else "cascade"
         return (
+            *self._blind_spots(),
             Assumption("scanning", self.scanning, "assumed", f"how slates are looked at: {scan}"),
             Assumption(
                 "reward of an item taken",
@@ -138,6 +139,26 @@ class SlateUsersModel(SavedUsers):
             ),
             Assumption("satisfaction, churn", "none", "assumed", "a log of clicks is silent"),
         )
+
+    def _blind_spots(self) -> list[Assumption]:
+        """Return what the log has nothing of, and what is made of that."""
+        figures, catalogue, found = self.figures, self.catalogue, []
+        items, topics = (
+            int(figures.get(f"n_{name}_never_shown", 0)) for name in ("items", "topics")
+        )
+        if items:
+            note = "as attractive as the average item shown; taking one brings the mean of all"
+            told = f"{items:,} of {catalogue.n_items:,}"
+            found.append(Assumption("items never shown", told, "assumed", note))
+        if topics:
+            note = "interests in them are spread as those in the others"
+            told = f"{topics} of {catalogue.n_topics}"
+            found.append(Assumption("topics never shown", told, "assumed", note))
+        if figures.get("unearned_share", 0.0) > 0:
+            note = "of all reward, where nothing was taken; simulated users never bring it"
+            told = f"{figures['unearned_share']:.1%}"
+            found.append(Assumption("reward without a taking", told, "assumed", note))
+        return found
 
     def _plain(self) -> dict[str, Any]:
         return {

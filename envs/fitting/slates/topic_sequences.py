@@ -18,7 +18,8 @@ Scanning = Literal["position_based", "cascade"]
 SCANNING: tuple[Scanning, ...] = get_args(Scanning)
 NEW_VISIT = -1
 """As a gap: the visit has just begun."""
-_AT_ONCE = 20_000  # sequences in a block: bounds memory
+_CELLS = 1_000_000
+"""Of a block, looks times sequences: bounds memory."""
 
 
 class Looks(NamedTuple):
@@ -69,11 +70,14 @@ class TopicSequences:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def blocks(self, at_once: int = _AT_ONCE) -> Iterator[Looks]:
-        """Yield the sequences side by side, the longest first."""
+    def blocks(self, cells: int = _CELLS) -> Iterator[Looks]:
+        """Yield the sequences side by side, the longest first, at most so many cells at a time."""
         order = np.argsort(-self.lengths, kind="stable")
-        for first in range(0, len(order), at_once):
+        first = 0
+        while first < len(order):
+            at_once = max(1, cells // int(self.lengths[order[first]]))
             rows = order[first : first + at_once]
+            first += at_once
             lengths = self.lengths[rows]
             numbers = np.arange(lengths[0])
             places = np.minimum(self.starts[rows] + numbers[:, None], len(self.slot) - 1)

@@ -16,8 +16,8 @@ from rlrec.errors import DataError
 
 PRIORS: Mapping[str, Prior] = {
     "base": Prior("plain", -3.0, 5.0),
-    "step_cost": Prior("plain", 0.0, 1.0),
-    "idle_cost": Prior("plain", 0.0, 1.0),
+    "step_cost": Prior("plain", 0.0, 1.0, least=0.0),
+    "idle_cost": Prior("plain", 0.0, 1.0, least=0.0),
 }
 """Weak ones; costs are 0 or more."""
 _FEWEST_ENDS = 20

@@ -91,7 +91,7 @@ def by_hand(log: InteractionLog, scanning: str) -> dict[tuple[int, int], list[Lo
 
 def as_looks(told: TopicSequences) -> dict[tuple[int, int], list[Look]]:
     found: dict[tuple[int, int], list[Look]] = {}
-    for block in told.blocks(at_once=2):
+    for block in told.blocks(cells=8):
         for column, row in enumerate(block.rows):
             length = sum(column < n for n in block.n_active)
             pair = int(told.person_ids[told.persons[row]]), int(told.topics[row])
