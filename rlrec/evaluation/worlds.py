@@ -85,7 +85,9 @@ def gain_kept(
     returns of test users. An agent that lives on errors of the world it was trained in keeps
     little; 1 and more says that it found nothing but what holds there too. The interval is the
     percentile bootstrap over seeds of training and, in each world by itself, over users; of all
-    these it is too narrow where there are few.
+    these it is too narrow where there are few. Where the gain in training may be none, that is in
+    more of the resamples than are left out at one end of the interval (2.5 % by default), the share
+    may be anything: then the interval and the standard error are nan, and there is only the value.
 
     Args:
         trained: Rollouts in the world of training; a list holds one a seed of training, all with
@@ -111,11 +113,30 @@ def gain_kept(
         )
     rng = np.random.default_rng(0) if rng is None else rng
     seeds = _counts(len(here), n_resamples, rng)
-    resampled = _resampled(there, seeds, rng) / _resampled(here, seeds, rng)
-    low, high = np.quantile(resampled, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    value = float(there.mean() / here.mean())
-    error = float(resampled.std(ddof=1)) if n_resamples > 1 else float("nan")
-    return Estimate(value, float(low), float(high), error, len(here))
+    kept, gained = _resampled(there, seeds, rng), _resampled(here, seeds, rng)
+    low, high, error = _spread_of_shares(kept, gained, confidence)
+    return Estimate(float(there.mean() / here.mean()), low, high, error, len(here))
+
+
+def _spread_of_shares(
+    kept: Floats, gained: Floats, confidence: float
+) -> tuple[float, float, float]:
+    """Return the ends of the interval of kept / gained, and its standard error.
+
+    Args:
+        kept: Shape (n_resamples,). Mean gains in the second world.
+        gained: Shape (n_resamples,). Those in the world of training.
+        confidence: In (0, 1).
+    """
+    tail, is_gain = 0.5 - confidence / 2, gained > 0
+    if (~is_gain).mean() > tail:
+        return float("nan"), float("nan"), float("nan")
+    # Past a gain of 0 lies no small share, but one beyond all others.
+    endless = np.copysign(np.inf, kept)
+    shares = np.divide(kept, gained, out=endless, where=is_gain)
+    low, high = np.quantile(shares, [tail, 1.0 - tail])
+    has_error = len(shares) > 1 and is_gain.all()
+    return float(low), float(high), float(shares.std(ddof=1)) if has_error else float("nan")
 
 
 def _gains(found: RolloutResults | Sequence[RolloutResults], agent: str, baseline: str) -> Floats:

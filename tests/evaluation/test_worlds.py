@@ -83,3 +83,23 @@ def test_no_gain_and_unlike_users_are_refused() -> None:
         gain_kept([better, better], better, "agent", "ALS")
     with pytest.raises(ConfigError, match="one world or more"):
         rollout_across({}, {}, 1, 0)
+
+
+def test_a_gain_in_training_that_may_be_none_leaves_no_interval() -> None:
+    rng = np.random.default_rng(0)
+    level = np.zeros(300)
+    here, there = (results(rng.normal(mean, 10.0, 300), level) for mean in (1.2, 3.0))
+    kept = gain_kept(here, there, "agent", "ALS")
+    assert np.isfinite(kept.value)
+    assert np.isnan([kept.low, kept.high, kept.standard_error]).all()
+
+
+def test_a_gain_that_is_none_in_few_resamples_only_widens_the_interval() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0.0, 10.0, 400)
+    gains = noise - noise.mean() + 2.35 * noise.std() / 20.0  # one resample in 100 is 0 or less
+    there = results(rng.normal(3.0, 10.0, 400), np.zeros(400))
+    kept = gain_kept(results(gains, np.zeros(400)), there, "agent", "ALS")
+    # No share is negative but for a loss in the second world, which is hardly ever drawn.
+    assert kept.low > 0 and kept.value < kept.high < np.inf
+    assert np.isnan(kept.standard_error)

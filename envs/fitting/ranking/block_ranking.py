@@ -2,9 +2,10 @@
 
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlrec.arrays import Floats, Ints
 from rlrec.data.ratings import Ratings
@@ -135,7 +136,7 @@ def simulated_values(
     )
     simulator.reset(seed)
     persons = simulator.latent_state()["person"]
-    rows = np.searchsorted(split.world_log.user_ids, model.person_ids[persons])
+    rows = _rows_of(split.world_log, model.person_ids[persons])
     served = split.served(rows, np.random.default_rng([seed, 1]))
     come, visitor = np.unique(persons, return_inverse=True)
     found = {}
@@ -144,6 +145,13 @@ def simulated_values(
         worth = _satisfaction if measure == "satisfaction" else _returns
         values = worth(simulator, slates, model, seed)
         found[name] = np.bincount(visitor, values, len(come)) / np.bincount(visitor)
+    return found
+
+
+def _rows_of(log: Ratings, person_ids: NDArray[Any]) -> Ints:
+    """Return the rows in `user_ids`, in whatever order these are, of persons (B,)."""
+    order = np.argsort(log.user_ids)
+    found: Ints = order[np.searchsorted(log.user_ids, person_ids, sorter=order)]
     return found
 
 

@@ -22,7 +22,7 @@ def propensities_of_values(chosen: Ratings, random: Ratings) -> Floats:
         random: Ratings of items drawn at random, of the same scale; a few hundred will do.
 
     Raises:
-        DataError: A value of `chosen` lies outside the values of both.
+        DataError: Either has no ratings, or they have no value in common.
 
     Reference:
         Schnabel, Swaminathan, Singh, Chandak and Joachims, 2016, "Recommendations as Treatments"
@@ -30,8 +30,15 @@ def propensities_of_values(chosen: Ratings, random: Ratings) -> Floats:
     """
     if not len(chosen) or not len(random):
         raise DataError("propensities need ratings of people's choice and some of random items")
-    values, place = np.unique(chosen.values, return_inverse=True)
-    given = np.bincount(place) / len(chosen)
+    values = np.union1d(chosen.values, random.values)
+    place = np.searchsorted(values, chosen.values)
+    if not np.isin(random.values, chosen.values).any():
+        raise DataError(
+            f"ratings of people's choice and of random items must be of the same scale, but those "
+            f"from {chosen.values.min():g} to {chosen.values.max():g} and those from "
+            f"{random.values.min():g} to {random.values.max():g} have no value in common"
+        )
+    given = np.bincount(place, minlength=len(values)) / len(chosen)
     counts = (random.values[:, None] == values).sum(axis=0) + 1.0
     at_random = counts / counts.sum()
     share = len(chosen) / (chosen.n_users * chosen.n_items)

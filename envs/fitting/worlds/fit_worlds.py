@@ -9,6 +9,7 @@ import numpy as np
 from rlrec.arrays import Bools, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
+from rlrec.data.log_columns import response_column
 from rlrec.data.ratings import Ratings
 from rlrec.envs.arguments import check_whole_number
 from rlrec.envs.fitting.ratings.fit import fit_users
@@ -133,7 +134,8 @@ def fit_slate_worlds(
         log: Slates with responses; it is loaded whole.
         catalogue: Its items, with topics.
         n_worlds: E, up to 100.
-        scanning: As in `fit_slate_users`, as are the next three.
+        scanning: As in `fit_slate_users`, as are the next three; by default it follows from all
+            slates of the log and is the same in every world.
         channel: Above 0 where an item was taken.
         most_visits: Of more, as many drawn at random for each world.
         seed: Of what is drawn.
@@ -144,6 +146,7 @@ def fit_slate_worlds(
         DataError: The log does not tell enough.
     """
     check_whole_number("n_worlds", n_worlds, 1, MOST_WORLDS)
+    scanning = scanning_of_log(log, channel) if scanning is None else scanning
     models = []
     for number in range(n_worlds):
         model = fit_slate_users(
@@ -174,7 +177,7 @@ def fit_slate_halves(
     Args:
         log: Slates with responses; it is loaded whole.
         catalogue: Its items, with topics.
-        scanning: As in `fit_slate_users`, as are the next two.
+        scanning: As in `fit_slate_worlds`; the next two as in `fit_slate_users`.
         channel: Above 0 where an item was taken.
         most_visits: Of more, as many drawn at random for each world.
         seed: Of what is drawn, and of the halves.
@@ -186,6 +189,7 @@ def fit_slate_halves(
     n_users = len(users_of_log(log))
     if n_users < 2:
         raise DataError(f"halves need two users or more, {log.name} has {n_users}")
+    scanning = scanning_of_log(log, channel) if scanning is None else scanning
     drawn = np.random.default_rng(seed).permutation(n_users)
     halves = (drawn[: n_users // 2], drawn[n_users // 2 :])
     return FittedWorlds(
@@ -201,6 +205,20 @@ def fit_slate_halves(
             for half in halves
         )
     )
+
+
+def scanning_of_log(log: InteractionLog, channel: str | None = None) -> Scanning:
+    """Return `cascade` where no slate of a log has two items taken, else `position_based`.
+
+    Args:
+        log: Slates with responses.
+        channel: Above 0 where an item was taken; by default the first.
+    """
+    name = response_column(channel or log.metadata.response_channels[0])
+    for block in log.blocks(names=[name]):
+        if ((block[name] > 0).sum(axis=1) > 1).any():
+            return "position_based"
+    return "cascade"
 
 
 def _fitted(ratings: Ratings, settings: FitSettings) -> FittedUsersModel:

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -93,28 +94,37 @@ class FittedWorlds:
         return Disagreement(self.models)
 
     def card(self) -> tuple[Assumption, ...]:
-        """Return the lines of all cards; what differs is told world by world."""
+        """Return the lines of all cards, joined by name; values that differ are all told.
+
+        What only some worlds estimate is "assumed", and the note says how many estimate it; so it
+        does of a line that only some worlds have.
+        """
         told = Assumption("worlds", str(len(self)), "assumed", "each episode is lived in one")
-        cards = [model.card() for model in self.models]
-        return (told, *(_joined(lines) for lines in zip(*cards, strict=False)))
+        by_name: dict[str, list[Assumption]] = {}
+        for model in self.models:
+            for line in model.card():
+                by_name.setdefault(line.name, []).append(line)
+        return (told, *(_joined(lines, len(self)) for lines in by_name.values()))
 
     def save(self, folder: Path | str) -> None:
         """Write all models to `folder`, each in a folder of its own; it appears only when complete.
 
         Raises:
-            ModelFileError: `folder` holds something else.
+            ModelFileError: `folder` is neither new, empty nor one of saved worlds alone.
         """
         folder = Path(folder).absolute()
-        if folder.exists() and not (folder / _CARD).is_file() and _holds_something(folder):
-            raise ModelFileError(f"{folder} holds something that is no ensemble of worlds")
+        _check_replaceable(folder)
         staging = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
         shutil.rmtree(staging, ignore_errors=True)
-        for number, model in enumerate(self.models):
-            model.save(staging / _name(number))
-        card = {"format": _FORMAT, "version": _VERSION, "n_worlds": len(self)}
-        (staging / _CARD).write_text(json.dumps(card) + "\n")
-        shutil.rmtree(folder, ignore_errors=True)
-        staging.rename(folder)
+        try:
+            for number, model in enumerate(self.models):
+                model.save(staging / _name(number))
+            card = {"format": _FORMAT, "version": _VERSION, "n_worlds": len(self)}
+            (staging / _CARD).write_text(json.dumps(card) + "\n")
+            shutil.rmtree(folder, ignore_errors=True)
+            staging.rename(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -184,19 +194,43 @@ def name_of_users(users: object) -> str | None:
     return name_of(users)
 
 
-def _joined(lines: tuple[Assumption, ...]) -> Assumption:
-    """Return a line for all worlds, which tells each value once."""
+def _joined(lines: Sequence[Assumption], n_worlds: int) -> Assumption:
+    """Return a line for all worlds, which tells each value once.
+
+    Args:
+        lines: Of one name, from the worlds that have it.
+        n_worlds: E, so many or more.
+    """
     values = dict.fromkeys(line.value for line in lines)
-    notes = dict.fromkeys(line.note for line in lines)
-    return lines[0]._replace(value=" | ".join(values), note=" | ".join(notes))
+    notes = list(dict.fromkeys(line.note for line in lines))
+    n_estimated = sum(line.status == "estimated" for line in lines)
+    if 0 < n_estimated < len(lines):
+        notes.insert(0, f"estimated in {n_estimated} of {n_worlds} worlds")
+    elif len(lines) < n_worlds:
+        notes.insert(0, f"in {len(lines)} of {n_worlds} worlds")
+    status = "estimated" if n_estimated == len(lines) else "assumed"
+    return Assumption(lines[0].name, " | ".join(values), status, " | ".join(notes))
 
 
 def _name(number: int) -> str:
     return f"world-{number}"
 
 
-def _holds_something(path: Path) -> bool:
-    return not path.is_dir() or any(path.iterdir())
+def _check_replaceable(folder: Path) -> None:
+    """Raise ModelFileError where writing worlds anew would lose anything but worlds."""
+    if folder.exists() and not folder.is_dir():
+        raise ModelFileError(f"{folder} must be a folder, found a file")
+    held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    foreign = [name for name in held if name != _CARD and not _is_world(folder / name)]
+    if foreign or (held and _CARD not in held):
+        raise ModelFileError(
+            f"{folder} must be new, empty or hold saved worlds alone; it holds other files, which "
+            f"are kept: {(foreign or held)[:5]}"
+        )
+
+
+def _is_world(path: Path) -> bool:
+    return re.fullmatch(r"world-\d+", path.name) is not None and (path / "model.json").is_file()
 
 
 @lru_cache(maxsize=4)

@@ -1,5 +1,6 @@
 """Pessimistic rewards: what fitted worlds disagree about costs; nothing else changes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from rlrec.envs import (
     make_wrapped_simulator,
 )
 from rlrec.envs.fitting.ratings.made_up_ratings import made_up_ratings
-from rlrec.envs.wrappers import PessimisticReward
+from rlrec.envs.wrappers import PessimisticReward, Preselected
 from rlrec.errors import ConfigError
 from rlrec.testing import ENVIRONMENT_CHECKS
 from rlrec.testing.traces import any_slates, assert_same_trace, play
@@ -87,3 +88,21 @@ def test_other_items_other_persons_and_a_negative_kappa_are_refused(worlds: Fitt
     odd: Any = 3
     with pytest.raises(ConfigError, match="worlds must be"):
         PessimisticReward(users(worlds), odd)
+
+
+def test_slates_of_positions_among_candidates_are_refused(worlds: FittedWorlds) -> None:
+    preselected = Preselected(users(worlds), None, 20)
+    with pytest.raises(ConfigError, match="positions among"):
+        PessimisticReward(preselected, worlds)
+    Preselected(PessimisticReward(users(worlds), worlds), None, 20).reset(0)
+
+
+def test_saved_users_of_other_persons_are_refused(worlds: FittedWorlds, tmp_path: Path) -> None:
+    others = [replace(model, person_ids=model.person_ids[::-1]) for model in models(worlds)]
+    worlds.save(tmp_path / "same")
+    FittedWorlds(tuple(others)).save(tmp_path / "others")
+    others[1].save(tmp_path / "alone")
+    PessimisticReward(make_simulator(ENV_ID, 2, path=str(tmp_path / "same"), world=1), worlds)
+    for name in ("others", "alone"):
+        with pytest.raises(ConfigError, match="of the persons"):
+            PessimisticReward(make_simulator(ENV_ID, 2, path=str(tmp_path / name)), worlds)

@@ -221,3 +221,17 @@ def test_on_jester_fitted_users_rank_policies_as_persons_who_rated_all_jokes() -
     tau = rank_in_block(load_jester(path)).ranking.tau
     assert tau.value >= 0.7
     assert tau.low > 0.4
+
+
+def test_ids_in_any_order_find_their_persons(
+    policies: Mapping[str, SlatePolicy], split: BlockSplit, model: FittedUsersModel
+) -> None:
+    shuffled = np.random.default_rng(0).permutation(split.world_log.n_users)
+    renamed = replace(split, world_log=replace(split.world_log, user_ids=shuffled))
+    rows = np.searchsorted(split.world_log.user_ids, model.person_ids)
+    same = replace(model, person_ids=shuffled[rows])
+    few = {name: policies[name] for name in ("EASE", "random")}
+    expected = simulated_values(few, split, model, n_visits=50)
+    found = simulated_values(few, renamed, same, n_visits=50)
+    for name in few:
+        np.testing.assert_array_equal(found[name], expected[name])

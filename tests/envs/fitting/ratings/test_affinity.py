@@ -112,3 +112,21 @@ def test_on_coat_corrected_affinities_foretell_ratings_of_random_coats() -> None
     # The penalty is chosen on the ratings of own choice alone. Published: 1.063 and 0.878.
     assert fair[0] < 1.05 and fair[1] < 0.87
     assert naive[0] > fair[0] + 0.04 and naive[1] > fair[1] + 0.04
+
+
+def test_ratings_of_different_scales_are_refused() -> None:
+    truth, chances = world()
+    rng = np.random.default_rng(1)
+    chosen = ratings_of(truth, *np.nonzero(rng.random(truth.shape) < chances))
+    picked = ratings_of(20.0 * truth, *np.nonzero(rng.random(truth.shape) < 0.05))
+    with pytest.raises(DataError, match="of the same scale"):
+        propensities_of_values(chosen, picked)
+
+
+def test_values_that_nobody_chose_count_among_random_ones() -> None:
+    truth, _ = world()
+    is_liked = truth >= 3
+    chosen = ratings_of(truth, *np.nonzero(is_liked))
+    everything = ratings_of(truth, *np.nonzero(np.ones(truth.shape, bool)))
+    found = propensities_of_values(chosen, everything)
+    np.testing.assert_allclose(found, 1.0, rtol=0.01)  # all that is liked is chosen

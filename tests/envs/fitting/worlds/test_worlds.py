@@ -8,22 +8,26 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from rlrec.data import InteractionLog, Ratings
 from rlrec.envs import (
     FitSettings,
     FittedUsersModel,
     FittedWorlds,
+    SlateUsersModel,
     UserSimulator,
     fit_halves,
     fit_slate_halves,
+    fit_slate_users,
     fit_slate_worlds,
     fit_users,
     fit_worlds,
     make_simulator,
 )
 from rlrec.envs.fitting.ratings.made_up_ratings import made_up_ratings
-from rlrec.envs.fitting.worlds.fit_worlds import halves_of_ratings
+from rlrec.envs.fitting.slates.dynamics_search import _APPEAL_SD
+from rlrec.envs.fitting.worlds.fit_worlds import halves_of_ratings, scanning_of_log
 from rlrec.envs.fitting.worlds.log_users import log_of_users, users_of_log
 from rlrec.errors import ConfigError, DataError, ModelFileError, TruthError
 from rlrec.evaluation import rollout_across
@@ -165,7 +169,7 @@ def test_folders_that_hold_no_worlds_are_refused(worlds: FittedWorlds, tmp_path:
     other = tmp_path / "other"
     other.mkdir()
     (other / "letters").write_text("kept")
-    with pytest.raises(ModelFileError, match="something"):
+    with pytest.raises(ModelFileError, match="other files, which are kept"):
         worlds.save(other)
 
 
@@ -281,3 +285,78 @@ def test_halves_of_slates_share_items_but_no_person(log: InteractionLog) -> None
     everyone = np.sort(np.concatenate([first.person_ids, second.person_ids]))
     np.testing.assert_array_equal(everyone, users_of_log(log))
     assert abs(first.n_persons - second.n_persons) <= 1
+
+
+def with_slate_of_two(log: InteractionLog, row: int) -> InteractionLog:
+    """Return a log in which at most one item of a slate is taken, save for one row."""
+    columns = log.columns()
+    taken = columns["response.click"] > 0
+    first = taken & (np.cumsum(taken, axis=1) == 1)
+    first[row, :2] = True
+    return InteractionLog.from_columns(
+        {**columns, "response.click": first.astype(np.float32)}, log.metadata
+    )
+
+
+def test_how_slates_are_scanned_is_told_once_by_the_whole_log(log: InteractionLog) -> None:
+    rare = with_slate_of_two(log, 7)
+    assert scanning_of_log(rare) == "position_based"
+    others = np.flatnonzero(users_of_log(log) != rare.column("user_id")[7])
+    assert scanning_of_log(log_of_users(rare, others)) == "cascade"
+    worlds = fit_slate_worlds(rare, catalogue_of_slates(), 3, most_visits=200)
+    halves = fit_slate_halves(rare, catalogue_of_slates(), most_visits=200)
+    assert {slate_model(model).scanning for model in (*worlds, *halves)} == {"position_based"}
+
+
+def slate_model(model: Any) -> SlateUsersModel:
+    assert isinstance(model, SlateUsersModel)
+    return model
+
+
+def test_the_card_joins_lines_by_name_and_keeps_those_of_some_worlds(log: InteractionLog) -> None:
+    fitted = fit_slate_users(log, catalogue_of_slates(), scanning="position_based", most_visits=200)
+    assert "offset" in fitted.estimates
+    silent = replace(
+        fitted,
+        scanning="cascade",  # has no line of the decay, so that positions of lines differ
+        estimates={k: found for k, found in fitted.estimates.items() if k != "offset"},
+        silent={**fitted.silent, "search": "abnormal end"},
+    )
+    for models in ((fitted, silent, fitted), (silent, fitted, fitted)):
+        lines = {line.name: line for line in FittedWorlds(models).card()}
+        assert lines["offset"].status == "assumed"
+        assert lines["offset"].note.startswith("estimated in 2 of 3 worlds")
+        assert lines["decay"].note.startswith("in 2 of 3 worlds")
+        assert lines["estimates"].note.startswith("in 1 of 3 worlds")
+        assert set(lines["scanning"].value.split(" | ")) == {"cascade", "position_based"}
+        assert "|" not in lines["memory"].value
+
+
+def test_items_that_no_slate_shows_are_the_most_doubtful(log: InteractionLog) -> None:
+    columns = log.columns()
+    columns["slate"] = columns["slate"] % 20  # items 20 to 23 are shown to nobody
+    narrow = InteractionLog.from_columns(columns, log.metadata)
+    worlds = fit_slate_worlds(narrow, catalogue_of_slates(), 2, scanning="position_based")
+    items = np.arange(N_SLATE_ITEMS)[None]
+    about = worlds.disagreement.of_slates(np.zeros(1, np.int64), items)[0]
+    assert about[20:].min() > about[:20].max()
+    # Drawn from the prior of an appeal, the reward of a look spreads as it is said to.
+    model = slate_model(worlds[0])
+    appeals = np.random.default_rng(0).normal(0.0, _APPEAL_SD, 20_000)
+    rewards = expit(appeals - model.values["offset"]) * model.yields[20]
+    alone = FittedWorlds((model,)).disagreement.of_slates(np.zeros(1, np.int64), items)[0]
+    assert alone[20] == pytest.approx(rewards.std(), rel=0.03)  # 6 standard errors
+    assert not alone[:20].any()
+
+
+def test_files_beside_saved_worlds_are_kept(worlds: FittedWorlds, tmp_path: Path) -> None:
+    folder = tmp_path / "worlds"
+    worlds.save(folder)
+    (folder / "letters").write_text("kept")
+    with pytest.raises(ModelFileError, match=r"other files, which are kept.*letters"):
+        worlds.save(folder)
+    assert (folder / "letters").read_text() == "kept"
+    (folder / "letters").unlink()
+    FittedWorlds(worlds.models[:2]).save(folder)  # fewer than before
+    assert len(FittedWorlds.load(folder)) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["worlds"]
