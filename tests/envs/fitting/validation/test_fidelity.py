@@ -52,6 +52,14 @@ def test_users_of_the_same_kind_agree_in_all_that_is_told(log: InteractionLog) -
     assert set(found.values()) == {"agrees"}, found
 
 
+def test_what_the_log_tells_but_users_were_not_asked_is_not_compared(log: InteractionLog) -> None:
+    columns = log.columns()
+    persons = (np.cumsum(columns["step"] == 0) - 1) // 10  # of ten visits each
+    columns |= {"user_id": persons, "timestamp": 3600 * np.arange(len(log))}
+    found = words(users(), InteractionLog.from_columns(columns, log.metadata))
+    assert found["hours between visits"] == "not compared"
+
+
 @pytest.mark.parametrize(
     ("changed", "aspects"),
     [
