@@ -23,7 +23,7 @@ from rlrec.workflow.versions import running_code
 
 COLUMNS = ("aspect", "simulated users", "control", "p", "verdict")
 _FORMAT, _VERSION = "rlrec user fidelity", 3
-AUC_RULE = f"(agrees up to {MOST_AUC:g})"
+AUC_RULE = f"(rule: AUC up to {MOST_AUC:g})"
 _MOST_LABELS = 40  # situations of an aspect that are written out
 _WITH_WORDS = (TOLD_APART, FORETOLD, CALIBRATED)  # aspects whose faults have a sentence each
 _SILENT = ("not told", "not compared")
@@ -68,7 +68,8 @@ class UserCard:
         n_told, n_agree = self.n_told, len(self.named("agrees"))
         words = f"{n_agree} of {n_told} aspects"
         if n_agree == n_told:
-            words = f"all {n_told} aspects that it tells"
+            which = "were compared" if self.named("not compared") else "it tells"
+            words = f"all {n_told} aspects that {which}"
         known = f"; {self._known_persons}" if self.n_known else ""
         return f"These users agree with the log in {words}{known}."
 

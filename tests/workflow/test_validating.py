@@ -163,10 +163,12 @@ def test_a_classifier_is_told_with_its_rule_and_what_was_not_compared_is_no_sile
         n_known=3,
     )
     assert "3 of its 40 persons" in card.headline and "0 of 1 aspects" in card.headline
+    agreeing = card_of(Verdict("ratings", 0.1, 0.1, 0.5, "agrees"), card.verdicts[1])
+    assert agreeing.headline.endswith("all 1 aspects that were compared.")
     known, apart, left_out = card.advice
     assert "too kind" in known and "at most 0.75 agrees" in apart
     assert left_out == "Told by the log, but not compared: hours between visits."
     assert [row[-1] for row in verdict_rows(card)] == [
-        "differs (agrees up to 0.75)",
+        "differs (rule: AUC up to 0.75)",
         "not compared",
     ]
