@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from rlrec.envs.fitting.validation.aspects import Aspect, Rates
-from rlrec.envs.fitting.validation.comparing import TOLD_APART, Comparison, Seen, Verdict
+from rlrec.envs.fitting.validation.comparing import (
+    MOST_AUC,
+    TOLD_APART,
+    Comparison,
+    Seen,
+    Verdict,
+)
 from rlrec.envs.fitting.validation.foretelling import CALIBRATED, FORETOLD, Foretold
 from rlrec.envs.simulator import Assumption
 from rlrec.workflow.run_folder import json_text
@@ -16,16 +22,11 @@ from rlrec.workflow.runner import ready_for_json
 from rlrec.workflow.versions import running_code
 
 COLUMNS = ("aspect", "simulated users", "control", "p", "verdict")
-_FORMAT, _VERSION = "rlrec user fidelity", 2
+_FORMAT, _VERSION = "rlrec user fidelity", 3
+AUC_RULE = f"(rule: AUC up to {MOST_AUC:g})"
 _MOST_LABELS = 40  # situations of an aspect that are written out
-_FAULTS = {
-    TOLD_APART: "A classifier tells them from the log (AUC {}, two halves of the log {}).",
-    FORETOLD: (
-        "What persons take is not surely foretold better than without these users (log-loss {}, "
-        "best control {})."
-    ),
-    CALIBRATED: "The probabilities that they state are off (by {} of all takings, chance {}).",
-}
+_WITH_WORDS = (TOLD_APART, FORETOLD, CALIBRATED)  # aspects whose faults have a sentence each
+_SILENT = ("not told", "not compared")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,6 +45,8 @@ class UserCard:
     foretold: Foretold
     assumptions: Sequence[Assumption]
     """What the users are made of, estimated and assumed."""
+    n_known: int = 0
+    """Persons of the log with the label of one whom the users were fitted to."""
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -56,17 +59,24 @@ class UserCard:
 
     @property
     def n_told(self) -> int:
-        """Number of aspects that the log tells."""
-        return len(self.verdicts) - len(self.named("not told"))
+        """Number of aspects that the log tells and that were compared."""
+        return sum(verdict.word not in _SILENT for verdict in self.verdicts)
 
     @property
     def headline(self) -> str:
         """The verdict in one sentence."""
-        n_told = self.n_told
-        n_agree = len(self.named("agrees"))
+        n_told, n_agree = self.n_told, len(self.named("agrees"))
+        words = f"{n_agree} of {n_told} aspects"
         if n_agree == n_told:
-            return f"These users agree with the log in all {n_told} aspects that it tells."
-        return f"These users agree with the log in {n_agree} of {n_told} aspects."
+            which = "were compared" if self.named("not compared") else "it tells"
+            words = f"all {n_told} aspects that {which}"
+        known = f"; {self._known_persons}" if self.n_known else ""
+        return f"These users agree with the log in {words}{known}."
+
+    @property
+    def _known_persons(self) -> str:
+        n_persons = self.comparison.n_persons
+        return f"{self.n_known:,} of its {n_persons:,} persons have labels of those fitted to"
 
     @property
     def advice(self) -> list[str]:
@@ -75,32 +85,69 @@ class UserCard:
             ("differs", "Do not trust them for"),
             ("agrees", "They agree in"),
             ("not told", "The log is silent on"),
+            ("not compared", "Told by the log, but not compared"),
         )
-        found = []
+        found = [_TOO_KIND] if self.n_known else []
         for word, words in told:
-            aspects = [aspect for aspect in self.named(word) if aspect not in _FAULTS]
+            aspects = [aspect for aspect in self.named(word) if aspect not in _WITH_WORDS]
             found += [f"{words}: {', '.join(aspects)}."] if aspects else []
             found += self._faults() if word == "differs" else []
         return found
 
     def _faults(self) -> list[str]:
-        differing = [self.of(aspect) for aspect in _FAULTS if aspect in self.named("differs")]
-        return [
-            _FAULTS[verdict.aspect].format(number(verdict.simulated), number(verdict.control))
-            for verdict in differing
-        ]
+        differing = self.named("differs")
+        return [self._fault(aspect) for aspect in _WITH_WORDS if aspect in differing]
+
+    def _fault(self, aspect: str) -> str:
+        verdict = self.of(aspect)
+        simulated, control = number(verdict.simulated), number(verdict.control)
+        if aspect == TOLD_APART:
+            return (
+                f"A classifier tells them from the log (AUC {simulated}, of which at most "
+                f"{MOST_AUC:g} agrees; two halves of the log {control})."
+            )
+        if aspect == CALIBRATED:
+            return (
+                f"The probabilities that they state are off (by {simulated} of all takings, chance "
+                f"{control})."
+            )
+        others = ", ".join(
+            f"{loss.name} ({number(loss.log_loss)})" for loss in self.foretold.unbeaten
+        )
+        return (
+            f"What persons take is not surely foretold better (log-loss {simulated}) than by: "
+            f"{others}."
+        )
 
     def of(self, aspect: str) -> Verdict:
         """Return the verdict on one aspect."""
         return next(verdict for verdict in self.verdicts if verdict.aspect == aspect)
 
 
+_TOO_KIND = (
+    "Persons of the log have labels of those whom the users were fitted to: unless these are other "
+    "persons, or the log is of another time, every verdict is too kind."
+)
+
+
 def verdict_rows(card: UserCard) -> list[list[str]]:
     """Return a row a verdict, as in `COLUMNS`."""
     return [
-        [one.aspect, number(one.simulated), number(one.control), number(one.p_value), one.word]
+        [
+            one.aspect,
+            number(one.simulated),
+            number(one.control),
+            number(one.p_value),
+            word_and_rule(one),
+        ]
         for one in card.verdicts
     ]
+
+
+def word_and_rule(verdict: Verdict) -> str:
+    """Return the word of a verdict, with its rule where that is not the ratio to the control."""
+    is_fixed = verdict.aspect == TOLD_APART and verdict.word not in _SILENT
+    return f"{verdict.word} {AUC_RULE}" if is_fixed else verdict.word
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -118,6 +165,7 @@ def card_json(card: UserCard) -> str:
         card.kind: card.data,
         "population": card.population,
         "n_persons": card.comparison.n_persons,
+        "n_known_persons": card.n_known,
         "seed": card.seed,
         "verdict": {
             "headline": card.headline,
@@ -132,6 +180,7 @@ def card_json(card: UserCard) -> str:
                 {
                     "name": loss.name,
                     "log_loss": loss.log_loss,
+                    "is_control": loss.is_control,
                     "worse_by": None if loss.worse_by is None else loss.worse_by._asdict(),
                 }
                 for loss in foretold.losses
@@ -146,7 +195,7 @@ def card_json(card: UserCard) -> str:
     return json_text(ready_for_json(told))
 
 
-_WORDS = ("agrees", "differs", "not told")
+_WORDS = ("agrees", "differs", *_SILENT)
 
 
 def _seen(seen: Seen) -> dict[str, Any]:

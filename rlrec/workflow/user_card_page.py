@@ -9,7 +9,7 @@ from rlrec.errors import ConfigError
 from rlrec.workflow.html_tables import assumption_table, table
 from rlrec.workflow.report_style import STYLE
 from rlrec.workflow.run_folder import write_file
-from rlrec.workflow.user_card import UserCard, card_json, number
+from rlrec.workflow.user_card import AUC_RULE, UserCard, card_json, number
 from rlrec.workflow.user_card_plots import aspect_plot, calibration_plot, groups_legend
 from rlrec.workflow.versions import running_code
 
@@ -62,7 +62,7 @@ def _head(card: UserCard) -> str:
     advice = "".join(f"<p>{escape(sentence)}</p>" for sentence in card.advice)
     kicker = f"{card.users} beside {card.data} · simulated: {card.population} · seed {card.seed}"
     area, losses = card.of(TOLD_APART), card.foretold.losses
-    best = min(losses[1:], key=lambda loss: loss.log_loss)
+    best = min(card.foretold.controls, key=lambda loss: loss.log_loss)
     facts = (
         (f"{len(card.named('agrees'))} of {card.n_told}", "aspects in which they agree"),
         (number(area.simulated, 2), f"AUC of a classifier; log beside log {area.control:.2f}"),
@@ -90,12 +90,18 @@ def _verdicts(card: UserCard) -> str:
         "Each aspect has its distance between one half and as many simulated users, beside that "
         "between the two halves, which is what chance makes of no difference. It agrees up to "
         f"{MOST_RATIO:g} times the latter; of the classifier, where the area under its ROC curve "
-        f"is at most {MOST_AUC:g}. Distances are Kolmogorov-Smirnov statistics of distributions, "
-        "of rates and shares root mean squared differences over their mean. p is that of a test "
-        "which permutes persons of the log and simulated ones: a small one says that there is a "
-        "difference, the distance how large it is. What is foretold has log-losses, the control "
-        "being the best other way to foretell; it agrees where the users are better than each."
+        f"is at most {MOST_AUC:g}, whatever that of two halves is. Distances are "
+        "Kolmogorov-Smirnov statistics of distributions, of rates and shares root mean squared "
+        "differences over their mean. p is that of a test which permutes persons of the log and "
+        "simulated ones: a small one says that there is a difference, the distance how large it "
+        "is. What is foretold has log-losses, the control being the best other way to foretell; it "
+        "agrees where the users are better than each that must be beaten."
     )
+    if card.kind == "slates":
+        note += (
+            " Simulated visits are cut off where those of the log are, or would have been; only "
+            "visits that were seen to end count in aspects of a visit."
+        )
     titles = ["Aspect", "Simulated users", "Control", "Ratio", "p", "Verdict"]
     rows = [_verdict_row(verdict) for verdict in card.verdicts]
     figures = [
@@ -115,11 +121,12 @@ def _verdict_row(verdict: Verdict) -> str:
     ratio = number(verdict.simulated / verdict.control, 1) if is_ratio else ""
     numbers = (number(verdict.simulated), number(verdict.control), ratio, number(verdict.p_value))
     cells = "".join(f"<td>{cell}</td>" for cell in numbers)
-    return f"<tr><td>{escape(verdict.aspect)}</td>{cells}<td>{_tag(verdict)}</td></tr>"
+    rule = f" <small>{AUC_RULE}</small>" if verdict.aspect == TOLD_APART else ""
+    return f"<tr><td>{escape(verdict.aspect)}</td>{cells}<td>{_tag(verdict)}{rule}</td></tr>"
 
 
 def _tag(verdict: Verdict) -> str:
-    style = "silent" if verdict.word == "not told" else verdict.word
+    style = verdict.word if verdict.word in ("agrees", "differs") else "silent"
     return f'<span class="tag {style}">{escape(verdict.word)}</span>'
 
 
@@ -186,9 +193,9 @@ def _loss_row(loss: Loss) -> str:
     if worse is not None:
         low, high = number(worse.low, 4), number(worse.high, 4)
         cell = f"{number(worse.value, 4)} <small>{low} to {high}</small>"
-    return (
-        f"<tr><td>{escape(loss.name)}</td><td>{number(loss.log_loss, 4)}</td><td>{cell}</td></tr>"
-    )
+    is_shown_only = worse is not None and not loss.is_control
+    name = escape(loss.name) + (" <small>need not be beaten</small>" if is_shown_only else "")
+    return f"<tr><td>{name}</td><td>{number(loss.log_loss, 4)}</td><td>{cell}</td></tr>"
 
 
 def _made_of(card: UserCard) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from rlrec.data import InteractionLog, load_ratings, read_catalogue
 from rlrec.envs import FittedUsersModel, SlateUsersModel, make_simulator
 from rlrec.envs.fitting.chosen_model import FittedModel, load_fitted
@@ -41,13 +43,24 @@ def validate(order: ValidateOrder) -> UserCard:
     """Return the card of the users: where they are like those of a log that they never saw.
 
     Raises:
-        ConfigError: Users fitted to ratings are to be compared with slates, or the other way round.
+        ConfigError: Users fitted to ratings are to be compared with slates, or the other way round;
+            there are several worlds of them.
         DataError: The log is of other items or slates, or of too few persons.
     """
+    _check_one_world(order.users)
     model = load_fitted(order.users)
     if isinstance(model, SlateUsersModel):
         return _beside_slates(model, order)
     return _beside_ratings(model, order)
+
+
+def _check_one_world(folder: Path) -> None:
+    """Raise ConfigError where a folder holds several worlds of users."""
+    if (folder / "worlds.json").is_file():
+        raise ConfigError(
+            f"{folder} holds several worlds of users, and a card judges one: give the folder of "
+            f"each in turn ({folder / 'world-0'}, {folder / 'world-1'}, ...)"
+        )
 
 
 def _beside_slates(model: SlateUsersModel, order: ValidateOrder) -> UserCard:
@@ -71,6 +84,9 @@ def _beside_slates(model: SlateUsersModel, order: ValidateOrder) -> UserCard:
         population,
         comparison=fidelity(users, log, catalogue, channel=channel, seed=seed),
         foretold=foretold_clicks(model, log, catalogue, channel=channel, seed=seed),
+        n_known=len(
+            np.intersect1d(log.column("user_id").astype(str), model.person_ids.astype(str))
+        ),
     )
 
 
@@ -98,6 +114,7 @@ def _card(
     population: str,
     comparison: Comparison,
     foretold: Foretold,
+    n_known: int = 0,
 ) -> UserCard:
     return UserCard(
         users=str(order.users),
@@ -108,4 +125,5 @@ def _card(
         comparison=comparison,
         foretold=foretold,
         assumptions=model.card(),
+        n_known=n_known,
     )

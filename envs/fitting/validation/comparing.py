@@ -13,7 +13,7 @@ from rlrec.envs.fitting.validation.concentration import gini, zipf_slope
 from rlrec.envs.fitting.validation.discriminator import discriminator_auc
 from rlrec.errors import ConfigError
 
-Word = Literal["agrees", "differs", "not told"]
+Word = Literal["agrees", "differs", "not told", "not compared"]
 TOLD_APART = "told apart by a classifier"
 MOST_RATIO = 2.0
 """Times the distance of two halves of the log up to which simulated users agree with it."""
@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
     nan where no such test is made."""
     word: Word
     """`agrees` up to twice the control (of the area: up to 0.75), else `differs`; `not told` where
-    the log says too little."""
+    the log says too little, `not compared` where simulated users were not asked for it."""
 
 
 class Seen(NamedTuple):
@@ -113,7 +113,8 @@ def compared(
     Args:
         log: Of the persons of the log, 20 or more.
         make: Makes simulated ones.
-        aspects: In the order of the verdicts; those that a behaviour lacks are `not told`.
+        aspects: In the order of the verdicts; those that the log lacks are `not told`, those
+            that only simulated persons lack `not compared`.
         n_halvings: 1 or more; distances are means over them.
         n_permutations: Of each test, 0 for none.
         seed: Of halves, simulated persons and permutations.
@@ -144,8 +145,11 @@ def compared(
         pairs.setdefault(TOLD_APART, []).append(_areas(log, one, other, made, rng))
     whole = make(log.everybody, seed + n_halvings)
     p_values = _p_values(log, whole, n_permutations, rng)
+    left_out = log.aspects.keys() - whole.aspects.keys()
     verdicts = [
-        _verdict(aspect, pairs.get(aspect, []), p_values.get(aspect, math.nan))
+        _without_numbers(aspect, "not compared")
+        if aspect in left_out
+        else _verdict(aspect, pairs.get(aspect, []), p_values.get(aspect, math.nan))
         for aspect in (*aspects, TOLD_APART)
     ]
     return Comparison(verdicts, seen, _figures(log, whole), log.n_persons)
@@ -240,7 +244,11 @@ def _verdict(aspect: str, pairs: list[tuple[float, float]], p_value: float) -> V
     values = np.array(pairs).reshape(-1, 2)
     values = values[np.isfinite(values).all(axis=1)]
     if not len(values):
-        return Verdict(aspect, math.nan, math.nan, math.nan, "not told")
+        return _without_numbers(aspect, "not told")
     simulated, control = (float(value) for value in values.mean(axis=0))
     most = MOST_AUC if aspect == TOLD_APART else None
     return Verdict(aspect, simulated, control, p_value, word_of(simulated, control, most))
+
+
+def _without_numbers(aspect: str, word: Word) -> Verdict:
+    return Verdict(aspect, math.nan, math.nan, math.nan, word)

@@ -9,13 +9,13 @@ from rlrec.envs.fitting.validation.behaviour import ASPECTS, behaviour_by_person
 from rlrec.envs.fitting.validation.comparing import FEWEST_PERSONS, Behaviour, Comparison, compared
 from rlrec.envs.fitting.validation.replaying import replayed
 from rlrec.errors import DataError
-from rlrec.simulation import Simulator
+from rlrec.simulation import SteppedSimulator
 
 _FEWEST_VISITS = 10
 
 
 def fidelity(
-    simulator: Simulator,
+    simulator: SteppedSimulator,
     log: InteractionLog,
     catalogue: Catalogue,
     *,
@@ -26,10 +26,10 @@ def fidelity(
 ) -> Comparison:
     """Return a verdict for each aspect of behaviour (`behaviour_by_person`, `compared`).
 
-    Half of the persons of the log are compared with the other half, and with as many slates of
-    simulated users, who are shown what the log shows (`replayed`). A classifier tries to tell
-    visits apart. Give a log of persons or of a time that the users were not fitted to, or the
-    verdict is too kind.
+    Half of the persons of the log are compared with the other half, and with as many visits of
+    simulated users, who are shown what the log shows and cut off as it cuts visits off
+    (`replayed`). A classifier tries to tell visits apart. Give a log of persons or of a time that
+    the users were not fitted to, or the verdict is too kind.
 
     Args:
         simulator: Users over the items of the log, slates of the same size.
@@ -53,7 +53,7 @@ def fidelity(
 
     def make(rows: Ints, own_seed: int) -> Behaviour:
         part = _part(log, np.isin(log.column("user_id"), persons[rows]))
-        made = replayed(simulator, part, *_size(part), seed=own_seed)
+        made = replayed(simulator, part, _n_users(part), own_seed)
         return behaviour_by_person(made, catalogue)
 
     return compared(
@@ -61,16 +61,11 @@ def fidelity(
     )
 
 
-def _size(log: InteractionLog) -> tuple[int, int]:
-    """Return users and steps of each that make as many slates as a log, in as long a time.
-
-    As long as a person was seen, and ten visits at least: of a shorter time only short visits would
-    be seen to end.
-    """
+def _n_users(log: InteractionLog) -> int:
+    """Return how many users are to be simulated: persons of the log, with ten visits at least."""
     n_persons = len(np.unique(log.column("user_id")))
     n_visits = int((log.column("step") == 0).sum())
-    n_steps = max(len(log) // n_persons, _FEWEST_VISITS * len(log) // n_visits)
-    return max(1, len(log) // n_steps), n_steps
+    return max(1, min(n_persons, n_visits // _FEWEST_VISITS))
 
 
 def _part(log: InteractionLog, rows: Bools) -> InteractionLog:

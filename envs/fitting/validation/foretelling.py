@@ -1,7 +1,7 @@
 """How well what persons take is foretold: log-loss beside controls, and calibration."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +35,13 @@ class Loss(NamedTuple):
     worse_by: Estimate | None
     """By how much it is worse than the model, mean over persons with a 95 % interval; None for the
     model itself."""
+    is_control: bool = True
+    """Whether the model must be better; else, as the model itself, it is only to be looked at."""
+
+    @property
+    def is_beaten(self) -> bool:
+        """Whether it is surely worse than the model, by the interval."""
+        return self.worse_by is not None and self.worse_by.low > 0
 
 
 class Bin(NamedTuple):
@@ -62,13 +69,23 @@ class Foretold(NamedTuple):
     unit: str
     """What one event is."""
     losses: tuple[Loss, ...]
-    """The model first, then its controls."""
+    """The model first, then its controls, and what need not be worse."""
     bins: tuple[Bin, ...]
     """By probability, from low to high, each with as many expected takings as the others."""
     calibration_error: float
     """Mean over predictions of |taken - stated| of their bin."""
     verdicts: tuple[Verdict, ...]
     references: tuple[Reference, ...] = ()
+
+    @property
+    def controls(self) -> list[Loss]:
+        """What the model must be better than."""
+        return [loss for loss in self.losses if loss.is_control]
+
+    @property
+    def unbeaten(self) -> list[Loss]:
+        """The controls that are not surely worse than the model."""
+        return [loss for loss in self.controls if not loss.is_beaten]
 
     def as_reference(self, name: str) -> Reference:
         """Return the figures of the model under a name."""
@@ -82,6 +99,7 @@ def foretold(
     persons: Ints,
     predictions: Predictions,
     *,
+    no_controls: Collection[str] = (),
     n_halvings: int = 5,
     seed: int = 0,
 ) -> Foretold:
@@ -97,15 +115,16 @@ def foretold(
         losses: By name, the model first, then controls: log-loss (n,) of each event in nats.
         persons: Shape (n,). Row of whose event it is.
         predictions: For calibration; m may be more than n.
+        no_controls: Names of losses that the model need not be better than.
         n_halvings: Of persons.
         seed: Of these.
     """
     names = list(losses)
     own = _by_person(losses[names[0]], persons)
-    found = [Loss(names[0], float(losses[names[0]].mean()), None)]
+    found = [Loss(names[0], float(losses[names[0]].mean()), None, is_control=False)]
     for name in names[1:]:
         worse = mean_interval(_by_person(losses[name], persons) - own)
-        found.append(Loss(name, float(losses[name].mean()), worse))
+        found.append(Loss(name, float(losses[name].mean()), worse, name not in no_controls))
     bins, place = _bins(predictions)
     n = sum(each.n for each in bins)
     error = sum(each.n * abs(each.observed - each.predicted) for each in bins) / n
@@ -121,12 +140,11 @@ def _by_person(losses: Floats, persons: Ints) -> Floats:
 
 
 def _of_losses(found: list[Loss]) -> Verdict:
-    best = min(found[1:], key=lambda loss: loss.log_loss)
-    lowest = [loss.worse_by.low for loss in found[1:] if loss.worse_by is not None]
-    is_told = all(math.isfinite(low) for low in lowest)
-    word: Word = "not told"
-    if is_told:
-        word = "agrees" if min(lowest) > 0 else "differs"
+    controls = [loss for loss in found if loss.is_control]
+    best = min(controls, key=lambda loss: loss.log_loss)
+    word: Word = "agrees" if all(loss.is_beaten for loss in controls) else "differs"
+    if not all(loss.worse_by and math.isfinite(loss.worse_by.low) for loss in controls):
+        word = "not told"
     return Verdict(FORETOLD, found[0].log_loss, best.log_loss, math.nan, word)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_softmax
 
-from rlrec.arrays import Bools, Floats
+from rlrec.arrays import Bools, Floats, Ints
 from rlrec.data.ratings import Ratings
 from rlrec.envs.fitting.ratings.calibration import ChoiceSets, choice_scale, choice_sets
 from rlrec.envs.fitting.ratings.model import FittedUsersModel
@@ -113,12 +113,20 @@ def _scored(
         kept = np.sort(rng.permutation(len(sets.persons))[:_MOST_CHOICES])
         sets = ChoiceSets(sets.persons[kept], sets.items[kept])
     values = _attraction(model, choices, ~is_later)
-    swapped = np.roll(rng.permutation(choices.n_persons), 1)
+    swapped = in_turn(choices.n_persons, rng)
     return _Scored(
         sets,
         values.of_slates(sets.persons, sets.items),
         values.of_slates(swapped[sets.persons], sets.items),
     )
+
+
+def in_turn(n: int, rng: np.random.Generator) -> Ints:
+    """Return for each of n persons another one, (n,); nobody is given to two, or to itself."""
+    order = rng.permutation(n)
+    found = np.empty(n, np.int64)
+    found[order] = np.roll(order, 1)
+    return found
 
 
 def _attraction(model: FittedUsersModel, choices: Choices, is_before: Bools) -> PairValues:

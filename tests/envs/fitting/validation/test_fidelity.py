@@ -18,7 +18,9 @@ from rlrec.policy import RandomPolicy
 N_ITEMS, SLATE_SIZE = 40, 4
 
 
-def users(offset: float = 0.3, base: float = -3.0, decay: float = 0.85) -> UserSimulator:
+def users(
+    offset: float = 0.3, base: float = -3.0, decay: float = 0.85, max_steps: int | None = None
+) -> UserSimulator:
     attraction = {"name": "logistic", "offset": offset}
     return make_simulator(
         "rlrec/ComposedUsers-v0",
@@ -28,6 +30,7 @@ def users(offset: float = 0.3, base: float = -3.0, decay: float = 0.85) -> UserS
         slate_size=SLATE_SIZE,
         choice={"name": "position_based", "decay": decay, "attraction": attraction},
         leaving={"name": "patience", "relief": 0.0, "poor_cost": 0.0, "base": base},
+        max_steps=max_steps,
     )
 
 
@@ -49,6 +52,14 @@ def test_users_of_the_same_kind_agree_in_all_that_is_told(log: InteractionLog) -
     assert set(found.values()) == {"agrees"}, found
 
 
+def test_what_the_log_tells_but_users_were_not_asked_is_not_compared(log: InteractionLog) -> None:
+    columns = log.columns()
+    persons = (np.cumsum(columns["step"] == 0) - 1) // 10  # of ten visits each
+    columns |= {"user_id": persons, "timestamp": 3600 * np.arange(len(log))}
+    found = words(users(), InteractionLog.from_columns(columns, log.metadata))
+    assert found["hours between visits"] == "not compared"
+
+
 @pytest.mark.parametrize(
     ("changed", "aspects"),
     [
@@ -59,10 +70,19 @@ def test_users_of_the_same_kind_agree_in_all_that_is_told(log: InteractionLog) -
     ids=lambda value: ", ".join(value),
 )
 def test_what_differs_is_said_to_differ(
-    changed: dict[str, float], aspects: set[str], log: InteractionLog
+    changed: dict[str, Any], aspects: set[str], log: InteractionLog
 ) -> None:
     found = words(users(**changed), log)
     assert aspects <= {aspect for aspect, word in found.items() if word == "differs"}, found
+
+
+def test_users_of_the_same_kind_agree_where_the_log_cuts_visits_off() -> None:
+    policy = RandomPolicy(N_ITEMS, SLATE_SIZE)
+    log = InteractionLog.record(policy, users(max_steps=5), 12_000, seed=0)
+    assert log.column("truncated").sum() > 0.3 * (log.column("step") == 0).sum()
+    found = words(users(), log)
+    assert "differs" not in found.values(), found
+    assert words(users(base=-1.0), log)["steps of a visit"] == "differs"
 
 
 def test_a_classifier_tells_apart_what_differs_alone() -> None:

@@ -1,6 +1,7 @@
 """Log-loss and calibration of clicks and choices, of users who foretell them and who do not."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,13 @@ from rlrec.envs.fitting.validation.foretelling import (
     Predictions,
     foretold,
 )
-from rlrec.envs.fitting.validation.foretold_choices import foretold_choices
-from rlrec.envs.fitting.validation.foretold_clicks import foretold_clicks
+from rlrec.envs.fitting.validation.foretold_choices import foretold_choices, in_turn
+from rlrec.envs.fitting.validation.foretold_clicks import (
+    SHUFFLED,
+    foretold_clicks,
+    rates_of_others,
+)
+from rlrec.evaluation import Estimate
 from rlrec.policy import RandomPolicy
 from tests.envs.fitting.rated_world import fitted_to_some, others_like, swapped_items
 
@@ -76,6 +82,20 @@ def test_each_control_must_be_beaten() -> None:
     assert word(better=own - 0.1) == "differs"
 
 
+def test_what_need_not_be_beaten_is_shown_and_what_is_not_beaten_is_named() -> None:
+    predictions = drawn(np.full(1_000, 0.3))
+    own = np.full(1_000, 0.6)
+    losses = {"own": own, "worse": own + 0.1, "alike": own - 1e-6, "same": own}
+    names = predictions.persons, predictions
+    strict = foretold("a look", losses, *names)
+    assert [loss.name for loss in strict.unbeaten] == ["alike", "same"]
+    mild = foretold("a look", losses, *names, no_controls=("alike", "same"))
+    assert words(mild)[FORETOLD] == "agrees" and not mild.unbeaten
+    assert [loss.name for loss in mild.losses] == list(losses)
+    (verdict,) = (each for each in mild.verdicts if each.aspect == FORETOLD)
+    assert verdict.control == pytest.approx(0.7)  # of the best control, not of what is shown only
+
+
 def test_persons_like_the_model_choose_as_it_foretells() -> None:
     model = fitted_to_some()
     others = others_like(model, n_persons=200)
@@ -89,6 +109,14 @@ def test_persons_like_the_model_choose_as_it_foretells() -> None:
     assert at_random.log_loss < found.losses[0].log_loss - 0.1
     wrong = foretold_choices(swapped_items(model), others, seed=1)
     assert wrong.losses[0].log_loss > found.losses[0].log_loss + 0.1
+
+
+@pytest.mark.parametrize("n", [2, 3, 20])
+def test_everybody_is_given_another_person(n: int) -> None:
+    for seed in range(50):
+        given = in_turn(n, np.random.default_rng(seed))
+        assert (given != np.arange(n)).all()
+        np.testing.assert_array_equal(np.sort(given), np.arange(n))
 
 
 def users(n_users: int = 150) -> Any:
@@ -119,8 +147,69 @@ def test_clicks_of_a_world_with_satiation_are_foretold_by_who_knows_of_it(
     found = foretold_clicks(fitted, recorded(1), fitted.catalogue)
     assert words(found) == {FORETOLD: "agrees", CALIBRATED: "agrees"}, found
     losses = {loss.name: loss.log_loss for loss in found.losses}
-    assert list(losses) == ["fitted users", "one click rate", "shuffled time"]
-    assert losses["shuffled time"] > losses["fitted users"]
+    names = ["fitted users", "one click rate", "click rate of item and slot", SHUFFLED]
+    assert list(losses) == names
+    assert losses[SHUFFLED] > losses["fitted users"]
+    assert [loss.name for loss in found.controls] == names[1:]
+
+
+def still(model: SlateUsersModel) -> SlateUsersModel:
+    """Return users whose tastes neither drift nor have enough, with nothing estimated of either."""
+    values = {**model.values, "taste_sd": 1.0, "drift_sd": 0.0, "strength": 0.0}
+    estimates = {k: v for k, v in model.estimates.items() if k not in ("drift_sd", "strength")}
+    return replace(model, values=values, estimates=estimates)
+
+
+def lived(model: SlateUsersModel, seed: int) -> InteractionLog:
+    """Return visits of new users, each of another person."""
+    new = make_simulator("rlrec/FittedUsers-v0", 150, model=model, population="new")
+    log = InteractionLog.record(RandomPolicy(N_ITEMS, SLATE_SIZE), new, 6_000, seed=seed)
+    columns = log.columns()
+    visits = np.unique(columns["episode_id"], return_inverse=True)[1]
+    return InteractionLog.from_columns({**columns, "user_id": visits}, log.metadata)
+
+
+def test_the_right_users_agree_where_nothing_moves(fitted: SlateUsersModel) -> None:
+    model = still(fitted)
+    log = lived(model, 3)
+    found = foretold_clicks(model, log, model.catalogue)
+    assert words(found)[FORETOLD] == "agrees", found
+    assert SHUFFLED in [loss.name for loss in found.losses]
+    assert SHUFFLED not in [loss.name for loss in found.controls]
+    moving = replace(model, estimates={**model.estimates, "strength": Estimate(0, 0, 0, 0, 9)})
+    said = foretold_clicks(moving, log, model.catalogue)
+    assert words(said)[FORETOLD] == "differs"
+    assert [loss.name for loss in said.unbeaten] == [SHUFFLED]
+
+
+def test_who_knows_nothing_of_items_is_no_better_than_their_click_rates(
+    fitted: SlateUsersModel,
+) -> None:
+    appeals = np.random.default_rng(0).normal(0.0, 1.0, N_ITEMS)
+    model = replace(still(fitted), appeals=appeals)
+    blind = replace(model, appeals=np.zeros(N_ITEMS))
+    log = lived(model, 4)
+    (only,) = foretold_clicks(blind, log, model.catalogue).unbeaten
+    assert only.name == "click rate of item and slot"
+    assert not foretold_clicks(model, log, model.catalogue).unbeaten
+
+
+def test_rates_of_others_leave_out_whose_they_are(fitted: SlateUsersModel) -> None:
+    told = topic_sequences(recorded(2), fitted.catalogue, "position_based")
+    persons = np.repeat(told.persons, told.lengths)
+
+    def rates(taken: Any) -> Floats:
+        rng = np.random.default_rng(0)
+        return rates_of_others(replace(told, taken=taken), persons, N_ITEMS, rng)
+
+    own = persons == persons[0]
+    before, after = rates(told.taken), rates(np.where(own, ~told.taken, told.taken))
+    np.testing.assert_array_equal(before[own], after[own])
+    assert (before != after).any()
+    assert ((before > 0) & (before < 1)).all()
+    # 24,000 looks in 160 cells
+    assert np.corrcoef(before, told.taken)[0, 1] > 0.02
+    assert before.mean() == pytest.approx(told.taken.mean(), abs=0.02)
 
 
 def test_probabilities_of_looks_are_those_of_the_likelihood(fitted: SlateUsersModel) -> None:
