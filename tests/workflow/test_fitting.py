@@ -51,6 +51,7 @@ def test_several_worlds_of_a_log_are_one_environment(log: Path, tmp_path: Path) 
     [
         ([], "give either a log of slates (--log) or ratings (--ratings)"),
         (["--log", "nowhere"], "holds no catalogue.parquet"),
+        (["--ratings", "x", "--scanning", "cascade", "--visits", "3"], "--scanning, --visits: for"),
         (["--log", "{log}", "--scanning", "upwards"], "scanning must be one of"),
         (["--log", "{log}", "--channel", "like"], "like"),
         (["--log", "{log}", "--holdout", "0.5"], "--holdout is for ratings"),

@@ -182,3 +182,44 @@ def test_a_log_of_other_items_or_of_none_known_is_told_apart(log: InteractionLog
         else:
             with pytest.raises(CatalogueMismatchError, match="recorded with the catalogue 0000"):
                 fit_slate_users(other, catalogue)
+
+
+def test_persons_keep_their_number_in_every_population(model: SlateUsersModel) -> None:
+    """Whoever groups a log by user must not mix persons of training and test."""
+    seen = {}
+    for population in ("train", "test", "new"):
+        users = make_simulator(ENV_ID, 40, model=model, population=population)
+        seen[population] = recorded(users, 40 * 30, seed=0).column("user_id")
+    assert not set(seen["train"]) & set(seen["test"])
+    assert set(seen["test"]) <= set(model.populations["test"])
+    users_of_new, n_visits = len(np.unique(seen["new"])), 40
+    assert users_of_new > n_visits, "nobody new comes twice"
+
+
+def test_a_cascade_with_several_items_taken_is_refused(log: InteractionLog) -> None:
+    catalogue: Any = known_users().catalogue
+    with pytest.raises(DataError, match="at most one item of a slate is taken"):
+        fit_slate_users(log, catalogue, scanning="cascade")
+
+
+def test_what_a_log_has_nothing_of_stands_on_the_card(log: InteractionLog) -> None:
+    catalogue: Any = known_users().catalogue
+    columns = {name: log.column(name).copy() for name in log.column_names}
+    kept = catalogue.topics[columns["slate"]].max(axis=1) < 5  # of 6 topics
+    visits = np.cumsum(columns["step"] == 0)[kept]
+    columns = {name: column[kept] for name, column in columns.items()}
+    begins = np.append(True, visits[1:] != visits[:-1])
+    place = np.arange(len(visits))
+    columns["step"] = place - np.maximum.accumulate(np.where(begins, place, 0))
+    ends = np.append(begins[1:], True)
+    columns["terminated"], columns["truncated"] = np.zeros(len(ends), bool), ends
+    columns["reward"] = columns["reward"] + 1.0  # paid for looking
+    model = fit_slate_users(InteractionLog.from_columns(columns, log.metadata), catalogue)
+    lines = {line.name: line for line in model.card()}
+    assert lines["topics never shown"].value == "1 of 6"
+    n_items = int((catalogue.topics == 5).sum())
+    assert lines["items never shown"].value == f"{n_items} of {N_ITEMS}"
+    idle = columns["response.click"].max(axis=1) <= 0
+    share = columns["reward"][idle].sum() / columns["reward"].sum()
+    assert lines["reward without a taking"].value == f"{share:.1%}"
+    assert all(line.status == "assumed" for name, line in lines.items() if "never" in name)

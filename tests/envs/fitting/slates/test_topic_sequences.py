@@ -158,3 +158,25 @@ def test_logs_that_tell_no_attraction_are_refused(taken: float, word: str) -> No
 def test_another_scanning_is_refused() -> None:
     with pytest.raises(ConfigError, match="scanning must be one of"):
         topic_sequences(small_log(), catalogue(), "backwards")  # type: ignore[arg-type]
+
+
+def test_a_block_holds_few_cells_however_long_one_sequence_is() -> None:
+    lengths = np.append(1_000, np.full(500, 2))
+    n = int(lengths.sum())
+    told = TopicSequences(
+        persons=np.arange(501),
+        topics=np.zeros(501, np.int64),
+        starts=np.cumsum(lengths) - lengths,
+        lengths=lengths,
+        slot=np.zeros(n, np.int64),
+        item=np.zeros(n, np.int64),
+        taken=np.zeros(n, bool),
+        gap=np.zeros(n, np.int64),
+        before=np.zeros(n, np.int64),
+        person_ids=np.arange(501),
+        n_visits=501,
+        slate_size=1,
+    )
+    blocks = list(told.blocks(cells=2_000))
+    assert max(block.slot.size for block in blocks) <= 2_000
+    assert sum(sum(block.n_active) for block in blocks) == n
