@@ -77,6 +77,8 @@ class Told(NamedTuple):
     """Of those that the log tells."""
     doubts: dict[str, str]
     """Of the others, whose values are nearly those of the prior: why they are no estimates."""
+    hardly: dict[str, Estimate]
+    """Of the others, with their wide intervals."""
 
 
 def what_is_told(priors: Mapping[str, Prior], point: Floats, errors: Floats, n: int) -> Told:
@@ -88,7 +90,7 @@ def what_is_told(priors: Mapping[str, Prior], point: Floats, errors: Floats, n: 
         errors: Shape (n,). Their standard errors there.
         n: Observations behind them.
     """
-    found = Told({}, {}, {})
+    found = Told({}, {}, {}, {})
     for (name, prior), value, error in zip(priors.items(), point, errors, strict=True):
         estimate = estimate_on(prior.scale, float(value), float(error), n)
         estimate = estimate._replace(low=max(estimate.low, prior.least))
@@ -96,5 +98,5 @@ def what_is_told(priors: Mapping[str, Prior], point: Floats, errors: Floats, n: 
         if prior.is_told(float(error)):
             found.estimates[name] = estimate
         else:
-            found.doubts[name] = prior.doubt(estimate)
+            found.doubts[name], found.hardly[name] = prior.doubt(estimate), estimate
     return found

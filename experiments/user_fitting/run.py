@@ -1,7 +1,7 @@
 """Are the dynamics of users recovered from the slates they were shown?
 
 Users of known drift, satiation, position effects and level of taking nothing are shown random
-slates; `fit_slate_users` estimates them from the log alone. Over and over, with other users and
+slates; `fit_dynamics` estimates them from the log alone. Over and over, with other users and
 other truths: how often is the truth within 10 % of the estimate, or inside the 95 % interval?
 """
 
@@ -19,7 +19,8 @@ import pandas as pd
 import torch
 
 from rlrec.data import InteractionLog
-from rlrec.envs import fit_slate_users, make_simulator
+from rlrec.envs import make_simulator
+from rlrec.envs.fitting.slates.dynamics import fit_dynamics
 from rlrec.policy import RandomPolicy
 
 HERE = Path(__file__).resolve().parent
@@ -83,12 +84,11 @@ def recovered(seed: int, n_visits: int, n_steps: int) -> list[dict[str, Any]]:
     random = RandomPolicy(N_ITEMS, SLATE_SIZE)
     log = InteractionLog.record(random, users, n_visits * n_steps, seed=seed)
     assert users.catalogue is not None
-    model = fit_slate_users(log, users.catalogue, scanning="position_based")
+    found = fit_dynamics(log, users.catalogue, "position_based")
     rows = []
-    kept = model.values["persistence"]
-    values = {**model.values, "drift_step_sd": model.values["drift_sd"] * (1 - kept**2) ** 0.5}
+    values = {**found.values, "drift_step_sd": found.drift_step_sd}
     for name, value in truth.items():
-        told = model.estimates.get(name)  # none where the log hardly tells it
+        told = found.estimates.get(name, found.hardly.get(name))  # none where said to be absent
         covered = told is not None and told.low <= value <= told.high
         near = abs(values[name] - value) <= 0.1 * abs(value)
         rows.append(
@@ -99,7 +99,7 @@ def recovered(seed: int, n_visits: int, n_steps: int) -> list[dict[str, Any]]:
                 "estimate": values[name],
                 "low": np.nan if told is None else told.low,
                 "high": np.nan if told is None else told.high,
-                "told": told is not None,
+                "told": name in found.estimates,
                 "covered": covered,
                 "within_10": near,
                 "either": covered or near,

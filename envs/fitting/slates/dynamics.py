@@ -54,6 +54,8 @@ class FittedDynamics:
     in one step."""
     doubts: dict[str, str]
     """Of those searched that it hardly tells, or nearly as well without: why."""
+    hardly: dict[str, Estimate]
+    """Of those that it hardly tells, with their wide intervals."""
     appeals: Floats
     """Shape (N,)."""
     tastes: Floats
@@ -249,6 +251,7 @@ def _fitted(
         values={name: float(getattr(dynamics, name)) for name in NAMES},
         estimates=parameters.estimates,
         doubts={**parameters.doubts, **absent},
+        hardly=parameters.hardly,
         appeals=point[len(objective.names) :],
         tastes=seen.tastes,
         taste_variances=seen.variances,
@@ -269,8 +272,8 @@ def _told(objective: Objective, point: Floats) -> Told:
     if "drift_sd" in priors:
         places = {name: number for number, name in enumerate(priors)}
         value, error = _step_sd(places, point, covariance)
-        if PRIORS["drift_sd"].is_told(error):
-            found.estimates[STEP_SD] = estimate_on("log", value, error, n)
+        kind = found.estimates if PRIORS["drift_sd"].is_told(error) else found.hardly
+        kind[STEP_SD] = estimate_on("log", value, error, n)
     return found
 
 

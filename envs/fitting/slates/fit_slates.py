@@ -169,7 +169,7 @@ def _check_items(shown: Ints, first_row: int, log: InteractionLog, catalogue: Ca
 
 def _visits(log: InteractionLog, channel: str | None, seed: int) -> Told:
     """Return what the log tells of visits and gaps, and why it does not."""
-    found = Told({}, {}, {})
+    found = Told({}, {}, {}, {})
     fits: dict[str, Callable[[], Told]] = {
         "visit": lambda: fit_visit_ends(log, channel).parameters,
         "gap": lambda: fit_return_gaps(log, seed).parameters,
