@@ -37,7 +37,7 @@ EFFECTS: Mapping[str, tuple[str, ...]] = {
 FEWEST_LOOKS = 200
 """Looks that must bear on a parameter for it to be estimated."""
 _FEW_VISITS = 2_000
-_CERTAIN = 0.15  # standard error of a size that is surely not 0, on the scale of its prior
+_CERTAIN = 0.25  # standard error, on the scale of its prior, of a size that is surely not 0
 
 _logger = logging.getLogger(__name__)
 
