@@ -37,7 +37,7 @@ EFFECTS: Mapping[str, tuple[str, ...]] = {
 FEWEST_LOOKS = 200
 """Looks that must bear on a parameter for it to be estimated."""
 _FEW_VISITS = 2_000
-_CERTAIN = 0.25  # standard error, on the scale of its prior, of a size that is surely not 0
+_CERTAIN = 0.15  # standard error, on the scale of its prior, of a size that is surely not 0
 
 _logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class FittedDynamics:
     doubts: dict[str, str]
     """Of those searched that it hardly tells, or nearly as well without: why."""
     hardly: dict[str, Estimate]
-    """Of those that it hardly tells, with their wide intervals."""
+    """Of these, with their wide intervals; of an effect that may be absent, from its absence on."""
     appeals: Floats
     """Shape (N,)."""
     tastes: Floats
@@ -119,8 +119,8 @@ def fit_dynamics(
     whole = Objective(told, told_parameters(told, scanning), catalogue.n_items)
     if whole.names != pilot.objective.names:  # of more visits more can be told
         pilot = roughly(whole)
-    search, absent = _of_what_is_seen(pilot.refined(whole))
-    return _fitted(told, search.centred(), absent, catalogue, scanning)
+    seen = _of_what_is_seen(pilot.refined(whole))
+    return _fitted(told, seen, catalogue, scanning)
 
 
 def with_persons_of(
@@ -180,12 +180,20 @@ def _tastes(told: TopicSequences, dynamics: Dynamics, n_topics: int) -> _Tastes:
     return _Tastes(tastes, np.maximum(variances, 0.0), likely)
 
 
-def _of_what_is_seen(search: Search) -> tuple[Search, dict[str, str]]:
-    """Return a search without effects whose absence is nearly as likely, and what to say of them.
+class _Seen(NamedTuple):
+    """A search without the effects whose absence is nearly as likely."""
 
-    By the likelihood ratio at 5 %: an interval on a logarithmic scale never holds 0.
-    """
-    absent: dict[str, str] = {}
+    search: Search
+    reasons: dict[str, str]
+    """By parameter of these effects."""
+    limits: dict[str, Estimate]
+    """How far they may go even so."""
+
+
+def _of_what_is_seen(search: Search) -> _Seen:
+    """Leave out effects by the likelihood ratio at 5 %, as an interval of logarithms holds no 0."""
+    reasons: dict[str, str] = {}
+    limits: dict[str, Estimate] = {}
     for effect, names in EFFECTS.items():
         if names[0] not in search.objective.names or _is_certain(search, names[0]):
             continue
@@ -193,10 +201,29 @@ def _of_what_is_seen(search: Search) -> tuple[Search, dict[str, str]]:
         gain = 2.0 * (search.log_likelihood - without.log_likelihood)
         enough = float(chi2.ppf(0.95, len(names)))
         if gain < enough:
+            found = _limits(search, names)
             reason = f"no {effect} is nearly as likely (likelihood ratio {gain:.1f} < {enough:.1f})"
-            absent |= dict.fromkeys(names, reason)
+            for name in names:
+                low, high = found[name].low, found[name].high
+                reasons[name] = f"{reason}; {low:.3g} to {high:.3g} with it (95 %)"
+            limits |= found
             search = without
-    return search, absent
+    return _Seen(search, reasons, limits)
+
+
+def _limits(search: Search, names: tuple[str, ...]) -> dict[str, Estimate]:
+    """Return intervals of an effect that may be absent: sizes from 0, decay up to 1."""
+    told = _told(search.objective, search.point)
+    found = {**told.estimates, **told.hardly}
+    limits = {name: found[name] for name in (*names, STEP_SD) if name in found}
+    if "drift_sd" not in names:
+        limits.pop(STEP_SD, None)
+    for name, estimate in limits.items():
+        if name in ("drift_sd", STEP_SD, "strength"):
+            limits[name] = estimate._replace(value=0.0, low=0.0)
+        elif name == "decay":
+            limits[name] = estimate._replace(value=1.0, high=1.0)
+    return limits
 
 
 def _is_certain(search: Search, name: str) -> bool:
@@ -230,11 +257,11 @@ def told_parameters(told: TopicSequences, scanning: Scanning) -> tuple[str, ...]
 
 def _fitted(
     told: TopicSequences,
-    search: Search,
-    absent: dict[str, str],
+    effects: _Seen,
     catalogue: Catalogue,
     scanning: Scanning,
 ) -> FittedDynamics:
+    search = effects.search.centred()
     objective, point = search.objective, search.point
     if search.ended_early:
         _logger.warning(
@@ -250,8 +277,8 @@ def _fitted(
         scanning=scanning,
         values={name: float(getattr(dynamics, name)) for name in NAMES},
         estimates=parameters.estimates,
-        doubts={**parameters.doubts, **absent},
-        hardly=parameters.hardly,
+        doubts={**parameters.doubts, **effects.reasons},
+        hardly={**parameters.hardly, **effects.limits},
         appeals=point[len(objective.names) :],
         tastes=seen.tastes,
         taste_variances=seen.variances,

@@ -114,6 +114,8 @@ def test_what_is_absent_is_not_estimated() -> None:
     assert {"drift_sd", "persistence", "strength", "memory"} <= set(found.doubts)
     assert found.values["drift_sd"] == found.values["strength"] == 0.0
     assert "nearly as likely" in found.doubts["strength"]
+    assert found.hardly["strength"].low == found.hardly["drift_step_sd"].low == 0.0
+    assert 0.0 < found.hardly["strength"].high < 1.0
     assert {"offset", "decay", "taste_sd"} <= set(found.estimates)
 
 
