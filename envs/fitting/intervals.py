@@ -56,16 +56,21 @@ def estimate_on(scale: Scale, value: float, error: float, n: int) -> Estimate:
     return Estimate(middle, low, high, (high - low) / (2 * _REACH), n)
 
 
-def prior_loss(priors: Sequence[Prior], point: Floats) -> tuple[float, Floats]:
-    """Return the negative logarithm of a prior, less a constant, and its slope.
+def prior_loss(point: Floats, means: Floats, sds: Floats) -> tuple[float, Floats]:
+    """Return the negative logarithm of a normal prior, less a constant, and its slope, (n,).
 
     Args:
-        priors: Of n parameters.
-        point: Shape (n,). On their scales.
+        point: Shape (n,). On the scales of the parameters.
+        means: Shape (n,).
+        sds: Shape (n,).
     """
-    sds = np.array([prior.sd for prior in priors])
-    away = (point - np.array([prior.mean for prior in priors])) / sds
+    away = (point - means) / sds
     return 0.5 * float(away @ away), away / sds
+
+
+def moments(priors: Sequence[Prior]) -> tuple[Floats, Floats]:
+    """Return means and standard deviations of n priors, (n,) each."""
+    return np.array([prior.mean for prior in priors]), np.array([prior.sd for prior in priors])
 
 
 class Told(NamedTuple):

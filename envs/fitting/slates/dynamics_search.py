@@ -10,7 +10,7 @@ from scipy.special import logit
 from torch import Tensor
 
 from rlrec.arrays import Floats, Ints
-from rlrec.envs.fitting.intervals import Prior
+from rlrec.envs.fitting.intervals import Prior, moments, prior_loss
 from rlrec.envs.fitting.slates.taste_filter import Dynamics, filtered
 from rlrec.envs.fitting.slates.topic_sequences import TopicSequences
 
@@ -51,8 +51,7 @@ class Search(NamedTuple):
     @property
     def log_likelihood(self) -> float:
         """Return that of all looks, without the priors."""
-        objective = self.objective
-        return objective.log_prior(self.point)[0] - objective(self.point)[0]
+        return self.objective.log_likelihood(self.point)
 
     def refined(self, objective: "Objective") -> "Search":
         """Return the search for the best of an objective, begun here, to the end.
@@ -98,15 +97,15 @@ class Objective:
         """Shape (N,). Items with a look."""
         self.names = tuple(names)
         """Of the parameters that are searched; the others have their prior values."""
-        priors = [PRIORS[name] for name in names]
-        self._means = np.append([prior.mean for prior in priors], np.zeros(n_items))
+        means, sds = moments([PRIORS[name] for name in names])
+        self._means = np.append(means, np.zeros(n_items))
         self.start = self._means.copy()
         """Where the prior is highest; level and appeals as rates of taking have them."""
         odds = _log_odds(np.bincount(told.item, told.taken, n_items), self._looks_of, self._rate)
         self.start[len(names) :] = odds - logit(self._rate)
         if "offset" in names:
             self.start[self.names.index("offset")] = -logit(self._rate)
-        self._sds = np.append([prior.sd for prior in priors], np.full(n_items, _APPEAL_SD))
+        self._sds = np.append(sds, np.full(n_items, _APPEAL_SD))
 
     def __call__(self, point: Floats) -> tuple[float, Floats]:
         """Return the objective at a point, and its slope."""
@@ -116,13 +115,15 @@ class Objective:
             loss = -filtered(block, self.at(at)).log_likelihoods.sum()
             (gradient,) = torch.autograd.grad(loss, at)
             total, slope = total + loss.item(), slope + gradient.numpy()
-        before, slope_before = self.log_prior(point)
+        before, slope_before = self._prior_loss(point)
         return total + before, slope + slope_before
 
-    def log_prior(self, point: Floats) -> tuple[float, Floats]:
-        """Return the negative logarithm of the prior, less a constant, and its slope."""
-        away = (point - self._means) / self._sds
-        return 0.5 * float(away @ away), away / self._sds
+    def log_likelihood(self, point: Floats) -> float:
+        """Return that of all looks, without the prior."""
+        return self._prior_loss(point)[0] - self(point)[0]
+
+    def _prior_loss(self, point: Floats) -> tuple[float, Floats]:
+        return prior_loss(point, self._means, self._sds)
 
     def without(self, names: Sequence[str]) -> "Objective":
         """Return the objective in which these parameters have the values that are assumed."""

@@ -17,7 +17,7 @@ from rlrec.envs.fitting.intervals import Told
 from rlrec.envs.fitting.populations import check_shares, drawn_populations
 from rlrec.envs.fitting.slates.return_gaps import fit_return_gaps
 from rlrec.envs.fitting.slates.slate_users import ASSUMED, SlateUsersModel
-from rlrec.envs.fitting.slates.topic_sequences import Scanning
+from rlrec.envs.fitting.slates.topic_sequences import Scanning, scanning_of_log
 from rlrec.envs.fitting.slates.visit_ends import fit_visit_ends
 from rlrec.envs.fitting.worlds.log_users import log_of_users, users_of_log
 from rlrec.errors import DataError
@@ -72,12 +72,12 @@ def fit_slate_users(
     check_shares(shares)
     whole, log = log, log if bootstrap is None else _drawn_users(log, bootstrap, seed)
     totals = _totals(log, catalogue, channel or log.metadata.response_channels[0])
-    if scanning is None:
-        scanning = "position_based" if totals.most_taken > 1 else "cascade"
-    if scanning == "cascade" and totals.most_taken > 1:
+    seen = scanning_of_log(log, channel)
+    scanning = seen if scanning is None else scanning
+    if scanning == "cascade" and seen != "cascade":
         raise DataError(
-            f"in a cascade at most one item of a slate is taken, but {log.name} has slates of "
-            f"which {totals.most_taken} were taken; scanning='position_based' is for these"
+            f"in a cascade at most one item of a slate is taken, but of slates of {log.name} "
+            "several were; scanning='position_based' is for these"
         )
     dynamics = fit_dynamics(
         log, catalogue, scanning, channel=channel, most_visits=most_visits, seed=seed
@@ -121,8 +121,6 @@ class _Totals(NamedTuple):
     """Sums over a log."""
 
     n_rows: int
-    most_taken: int
-    """Of one slate."""
     yields: Floats
     """Shape (N,). Mean reward of an item taken."""
     is_shown: Bools
@@ -132,7 +130,7 @@ class _Totals(NamedTuple):
 
 
 def _totals(log: InteractionLog, catalogue: Catalogue, channel: str) -> _Totals:
-    n_rows, most = 0, 0
+    n_rows = 0
     shown_of, taken_of, reward_of = np.zeros((3, catalogue.n_items))
     reward, unearned = 0.0, 0.0
     names = ["slate", "reward", f"response.{channel}"]
@@ -151,10 +149,10 @@ def _totals(log: InteractionLog, catalogue: Catalogue, channel: str) -> _Totals:
         reward_of += np.bincount(items, each[rows], catalogue.n_items)
         size = np.abs(block["reward"])
         reward, unearned = reward + size.sum(), unearned + size[n_taken == 0].sum()
-        n_rows, most = n_rows + len(taken), max(most, int(n_taken.max(initial=0)))
+        n_rows += len(taken)
     mean = reward_of.sum() / max(taken_of.sum(), 1.0)
     yields = (reward_of + _PRIOR_TAKEN * mean) / (taken_of + _PRIOR_TAKEN)
-    return _Totals(n_rows, most, yields, shown_of > 0, float(unearned / max(reward, 1e-300)))
+    return _Totals(n_rows, yields, shown_of > 0, float(unearned / max(reward, 1e-300)))
 
 
 def _check_items(shown: Ints, first_row: int, log: InteractionLog, catalogue: Catalogue) -> None:

@@ -13,7 +13,7 @@ from rlrec.arrays import Bools, Floats, Ints
 from rlrec.data.log import InteractionLog
 from rlrec.envs.blocks.priors import LogNormal
 from rlrec.envs.blocks.returning import Returning
-from rlrec.envs.fitting.intervals import Prior, Told, prior_loss, what_is_told
+from rlrec.envs.fitting.intervals import Prior, Told, moments, prior_loss, what_is_told
 from rlrec.errors import DataError
 
 PRIORS: Mapping[str, Prior] = {
@@ -169,4 +169,4 @@ def _loss(point: Floats, gaps: _Gaps) -> float:
     of_person = np.add.reduceat(of_gap, starts, axis=0)
     shares = np.log(weights / weights.sum())
     likely = float(np.logaddexp.reduce(of_person + shares, axis=1).sum())
-    return prior_loss(list(PRIORS.values()), point)[0] - likely
+    return prior_loss(point, *moments(list(PRIORS.values())))[0] - likely

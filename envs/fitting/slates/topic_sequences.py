@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rlrec.arrays import Bools, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
-from rlrec.data.log_columns import items_shown
+from rlrec.data.log_columns import items_shown, response_column
 from rlrec.errors import ConfigError, DataError
 from rlrec.slates import repeated_slots
 
@@ -127,6 +127,20 @@ def topic_sequences(
             f"{channel or log.metadata.response_channels[0]!r}): what attracts cannot be told"
         )
     return _sequences(rows, catalogue, scanning)
+
+
+def scanning_of_log(log: InteractionLog, channel: str | None = None) -> Scanning:
+    """Return `cascade` where no slate of a log has two items taken, else `position_based`.
+
+    Args:
+        log: Slates with responses.
+        channel: Above 0 where an item was taken; by default the first.
+    """
+    name = response_column(channel or log.metadata.response_channels[0])
+    for block in log.blocks(names=[name]):
+        if ((block[name] > 0).sum(axis=1) > 1).any():
+            return "position_based"
+    return "cascade"
 
 
 class _Rows(NamedTuple):

@@ -11,7 +11,7 @@ from scipy.special import expit
 from rlrec.arrays import Bools, Floats, Ints
 from rlrec.data.log import InteractionLog
 from rlrec.envs.blocks.patience import Patience
-from rlrec.envs.fitting.intervals import Prior, Told, prior_loss, what_is_told
+from rlrec.envs.fitting.intervals import Prior, Told, moments, prior_loss, what_is_told
 from rlrec.errors import DataError
 
 PRIORS: Mapping[str, Prior] = {
@@ -137,21 +137,20 @@ def _add(totals: dict[tuple[int, int], Ints], n_steps: Ints, n_idle: Ints, ended
 def _told(cells: _Cells) -> Told:
     design = np.column_stack([np.ones(len(cells.n)), cells.n_steps, cells.n_idle])
     design = design.astype(np.float64)
-    priors = list(PRIORS.values())
+    means, sds = moments(list(PRIORS.values()))
 
     def loss(point: Floats) -> tuple[float, Floats]:
         logit = design @ point
         value = float((cells.n * np.logaddexp(0.0, logit) - cells.n_ends * logit).sum())
-        before, slope = prior_loss(priors, point)
+        before, slope = prior_loss(point, means, sds)
         return value + before, slope + design.T @ (cells.n * expit(logit) - cells.n_ends)
 
-    start = np.array([prior.mean for prior in priors])
     bounds = [(None, None), (0.0, None), (0.0, None)]
     search: Any = minimize
-    point: Floats = search(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    point: Floats = search(loss, means, jac=True, method="L-BFGS-B", bounds=bounds).x
     hazard = expit(design @ point)
     information = (design * (cells.n * hazard * (1.0 - hazard))[:, None]).T @ design
-    information += np.diag([1.0 / prior.sd**2 for prior in priors])
+    information += np.diag(1.0 / sds**2)
     errors: Floats = np.sqrt(np.diag(np.linalg.inv(information)))
     return what_is_told(PRIORS, point, errors, int(cells.n.sum()))
 

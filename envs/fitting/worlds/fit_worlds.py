@@ -9,13 +9,12 @@ import numpy as np
 from rlrec.arrays import Bools, Ints
 from rlrec.data.catalogue import Catalogue
 from rlrec.data.log import InteractionLog
-from rlrec.data.log_columns import response_column
 from rlrec.data.ratings import Ratings
 from rlrec.envs.arguments import check_whole_number
 from rlrec.envs.fitting.ratings.fit import fit_users
 from rlrec.envs.fitting.ratings.model import FitSettings, FittedUsersModel
 from rlrec.envs.fitting.slates.fit_slates import fit_slate_users
-from rlrec.envs.fitting.slates.topic_sequences import Scanning
+from rlrec.envs.fitting.slates.topic_sequences import Scanning, scanning_of_log
 from rlrec.envs.fitting.worlds.log_users import log_of_users, users_of_log
 from rlrec.envs.fitting.worlds.worlds import FittedWorlds
 from rlrec.errors import DataError
@@ -205,20 +204,6 @@ def fit_slate_halves(
             for half in halves
         )
     )
-
-
-def scanning_of_log(log: InteractionLog, channel: str | None = None) -> Scanning:
-    """Return `cascade` where no slate of a log has two items taken, else `position_based`.
-
-    Args:
-        log: Slates with responses.
-        channel: Above 0 where an item was taken; by default the first.
-    """
-    name = response_column(channel or log.metadata.response_channels[0])
-    for block in log.blocks(names=[name]):
-        if ((block[name] > 0).sum(axis=1) > 1).any():
-            return "position_based"
-    return "cascade"
 
 
 def _fitted(ratings: Ratings, settings: FitSettings) -> FittedUsersModel:

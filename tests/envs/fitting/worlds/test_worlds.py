@@ -27,7 +27,8 @@ from rlrec.envs import (
 )
 from rlrec.envs.fitting.ratings.made_up_ratings import made_up_ratings
 from rlrec.envs.fitting.slates.dynamics_search import _APPEAL_SD
-from rlrec.envs.fitting.worlds.fit_worlds import halves_of_ratings, scanning_of_log
+from rlrec.envs.fitting.slates.topic_sequences import scanning_of_log
+from rlrec.envs.fitting.worlds.fit_worlds import halves_of_ratings
 from rlrec.envs.fitting.worlds.log_users import log_of_users, users_of_log
 from rlrec.errors import ConfigError, DataError, ModelFileError, TruthError
 from rlrec.evaluation import rollout_across
