@@ -102,7 +102,7 @@ class Objective:
         self.start = self._means.copy()
         """Where the prior is highest; level and appeals as rates of taking have them."""
         odds = _log_odds(np.bincount(told.item, told.taken, n_items), self._looks_of, self._rate)
-        self.start[len(names) :] = odds - logit(self._rate)
+        self.start[len(names) :] = np.where(self.is_shown, odds - logit(self._rate), 0.0)
         if "offset" in names:
             self.start[self.names.index("offset")] = -logit(self._rate)
         self._sds = np.append(sds, np.full(n_items, _APPEAL_SD))
