@@ -238,5 +238,6 @@ def test_a_chain_of_moods_is_solved_from_a_log(
     exact = exact_values().slates
     at = (shown[:, None] == SLATES).all(axis=2).argmax(axis=1)
     worth = np.take_along_axis(exact, at[:, None], axis=1)[:, 0]
-    # What tempts most costs 16, 0.8, 0.6 and 0.35 in the first four moods.
+    # What tempts most costs 16, 0.8, 0.6 and 0.35 in the first four moods: the last of these is
+    # within the tolerance, since two of the agents still fall for it after so many updates.
     assert (worth > exact.max(axis=1) - 0.4).all()
