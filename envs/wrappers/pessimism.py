@@ -27,10 +27,8 @@ class PessimisticReward(SimulatorWrapper):
 
     u is the standard deviation over the worlds of what the item brings once it is taken
     (`Disagreement`): of its quality in worlds fitted to ratings, of the reward of a look at it in
-    those fitted to slates. So an agent keeps away from items of which the log says too little; of
-    those shown a few times in slates it may still think too well, see there.
-    Users do as before, and where the worlds are equal so are the rewards. Agents are to be trained
-    with this and judged without.
+    those fitted to slates. So an agent keeps away from items of which the log says too little.
+    Users do as before. Agents are to be trained with this and judged without.
 
     Args:
         wrapped: Users of one of the worlds or of all of them, who are shown items of the whole

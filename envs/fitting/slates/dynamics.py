@@ -58,6 +58,9 @@ class FittedDynamics:
     """Of these, with their wide intervals; of an effect that may be absent, from its absence on."""
     appeals: Floats
     """Shape (N,)."""
+    appeal_variances: Floats
+    """Shape (N,). What prior and looks leave open of each, about; 1, as the prior has it, where an
+    item was never looked at."""
     tastes: Floats
     """Shape (P, T). Of each person seen: its mean given the log."""
     taste_variances: Floats
@@ -280,6 +283,7 @@ def _fitted(
         doubts={**parameters.doubts, **effects.reasons},
         hardly={**parameters.hardly, **effects.limits},
         appeals=point[len(objective.names) :],
+        appeal_variances=1.0 / objective.of_appeals(),
         tastes=seen.tastes,
         taste_variances=seen.variances,
         person_ids=told.person_ids,

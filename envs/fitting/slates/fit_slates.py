@@ -97,6 +97,7 @@ def fit_slate_users(
         values={**ASSUMED, **dynamics.values, **visits.values},
         estimates={**dynamics.estimates, **visits.estimates},
         appeals=dynamics.appeals,
+        appeal_variances=dynamics.appeal_variances,
         yields=totals.yields,
         tastes=dynamics.tastes,
         taste_variances=dynamics.taste_variances,

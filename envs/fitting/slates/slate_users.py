@@ -55,8 +55,14 @@ class SlateUsersModel(SavedUsers):
     """
 
     saved_name: ClassVar[str] = "slate_users"
-    saved_version: ClassVar[int] = 1
-    learned: ClassVar[tuple[str, ...]] = ("appeals", "yields", "tastes", "taste_variances")
+    saved_version: ClassVar[int] = 2
+    learned: ClassVar[tuple[str, ...]] = (
+        "appeals",
+        "appeal_variances",
+        "yields",
+        "tastes",
+        "taste_variances",
+    )
 
     catalogue: Catalogue
     scanning: str
@@ -67,6 +73,9 @@ class SlateUsersModel(SavedUsers):
     """Of those that the log tells; the others are assumed."""
     appeals: Floats
     """Shape (N,). What makes an item attractive to everybody, besides its topic."""
+    appeal_variances: Floats
+    """Shape (N,). What the log leaves open of each, about; 1, as the prior has it, of items that it
+    never shows."""
     yields: Floats
     """Shape (N,). Mean reward of an item taken."""
     tastes: Floats
@@ -88,6 +97,7 @@ class SlateUsersModel(SavedUsers):
         shape = (len(self.person_ids), self.catalogue.n_topics)
         wanted = {
             "appeals": (self.catalogue.n_items,),
+            "appeal_variances": (self.catalogue.n_items,),
             "yields": (self.catalogue.n_items,),
             "tastes": shape,
             "taste_variances": shape,

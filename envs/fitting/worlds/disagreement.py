@@ -10,26 +10,25 @@ from rlrec.envs.fitting.chosen_model import FittedModel
 from rlrec.envs.fitting.ratings.model import FittedUsersModel
 from rlrec.envs.fitting.slates.slate_users import SlateUsersModel
 
-_PRIOR_APPEALS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(20)
-_PRIOR_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
-"""Points and weights that stand for the prior of an appeal in `fit_dynamics`, normal(0, 1)."""
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(20)
+_SHARES = _WEIGHTS / _WEIGHTS.sum()
+"""Of the nodes: points that stand for a standard normal."""
 
 
 class Disagreement:
-    """Standard deviation over worlds of what an item brings; 0 where worlds that saw it are equal.
+    """How far worlds differ in what an item brings, or what each leaves open where that is more.
 
-    In worlds fitted to ratings: of the quality of the item for the person, in units of quality. In
-    worlds fitted to slates: of the mean reward of a look at the item by a user without a taste,
-    logistic(appeal - offset) * reward of the item taken, the same for all persons.
+    In worlds fitted to ratings: the standard deviation over worlds of the quality of the item for
+    the person, in units of quality; 0 where the worlds are equal. In worlds fitted to slates: that
+    of the mean reward of a look at the item
+    by a user without a taste, logistic(appeal - offset) * reward of the item taken, the same for
+    all persons.
 
     What attracts is left out in worlds fitted to ratings: items that few chose have factors drawn
     to 0 in every world, so that they would seem the most certain of all. Quality has no such
-    blind spot: its penalty grows with the number of ratings.
-
-    The appeal of an item that no slate of a world shows is 0 in that world, and known no better
-    than its prior, a standard normal. There the variance of the reward under the prior is added,
-    in equal worlds too. Items that are shown a few times are drawn towards 0 as well, which is not
-    made up for: of them the worlds may agree more than the log warrants.
+    blind spot: its penalty grows with the number of ratings. Appeals learned from slates are drawn
+    to 0 too, in every world: so what a log leaves open of the appeal (`appeal_variances`) counts
+    where it is more than the worlds differ by, most where an item was never shown.
 
     Args:
         models: Of E worlds, one or more, of the same kind; of ratings also of the same persons.
@@ -57,15 +56,14 @@ class Disagreement:
 def _spread_of_rewards(models: Sequence[SlateUsersModel]) -> Floats:
     """Return the standard deviation of the mean reward of a look at each item, (N,)."""
     rewards = [expit(model.appeals - model.values["offset"]) * model.yields for model in models]
-    within = np.mean([_variance_unseen(model) for model in models], axis=0)
-    spread: Floats = np.sqrt(np.var(rewards, axis=0) + within)
+    within = np.mean([_left_open(model) for model in models], axis=0)
+    spread: Floats = np.sqrt(np.maximum(np.var(rewards, axis=0), within))
     return spread
 
 
-def _variance_unseen(model: SlateUsersModel) -> Floats:
-    """Return the variance of that reward under the prior of an appeal, 0 for items shown, (N,)."""
-    taken = expit(_PRIOR_APPEALS - model.values["offset"])
-    variance = _PRIOR_WEIGHTS @ (taken - _PRIOR_WEIGHTS @ taken) ** 2
-    # The search begins at appeals of 0, and nothing moves those of items without looks.
-    unseen: Floats = np.where(model.appeals == 0.0, variance * model.yields**2, 0.0)
-    return unseen
+def _left_open(model: SlateUsersModel) -> Floats:
+    """Return the variance of that reward for all that a log leaves open of the appeal, (N,)."""
+    appeals = model.appeals[:, None] + np.sqrt(model.appeal_variances)[:, None] * _NODES
+    taken = expit(appeals - model.values["offset"])
+    variance: Floats = (taken - (taken @ _SHARES)[:, None]) ** 2 @ _SHARES
+    return variance * model.yields**2

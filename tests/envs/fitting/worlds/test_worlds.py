@@ -347,7 +347,26 @@ def test_items_that_no_slate_shows_are_the_most_doubtful(log: InteractionLog) ->
     rewards = expit(appeals - model.values["offset"]) * model.yields[20]
     alone = FittedWorlds((model,)).disagreement.of_slates(np.zeros(1, np.int64), items)[0]
     assert alone[20] == pytest.approx(rewards.std(), rel=0.03)  # 6 standard errors
-    assert not alone[:20].any()
+    assert alone[:20].max() < alone[20:].min()
+
+
+def test_an_item_shown_a_few_times_is_more_doubtful_than_one_shown_often(
+    log: InteractionLog,
+) -> None:
+    """Its appeal is drawn towards 0 in every world, so that worlds alone would agree on it."""
+    columns = log.columns()
+    columns["slate"][20:][columns["slate"][20:] == 0] = 1  # item 0 stands in the first rows alone
+    worlds = fit_slate_worlds(
+        InteractionLog.from_columns(columns, log.metadata),
+        catalogue_of_slates(),
+        2,
+        scanning="position_based",
+    )
+    model = slate_model(worlds[0])
+    assert model.appeal_variances[0] > 2 * model.appeal_variances[1:].max()
+    items = np.arange(N_SLATE_ITEMS)[None]
+    about = worlds.disagreement.of_slates(np.zeros(1, np.int64), items)[0]
+    assert about[0] == about.max()
 
 
 def test_files_beside_saved_worlds_are_kept(worlds: FittedWorlds, tmp_path: Path) -> None:
