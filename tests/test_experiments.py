@@ -11,14 +11,23 @@ import pytest
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 
 
-@pytest.mark.slow
-def test_the_quickstart_over_seeds_writes_a_row_a_seed_and_policy(tmp_path: Path) -> None:
-    command = [sys.executable, str(EXPERIMENTS / "quickstart" / "run.py"), "--smoke"]
-    command += ["--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]
+def run_small(name: str, folder: Path, *words: str) -> None:
+    """Run an experiment at tiny settings, with its results in a folder."""
+    command = [sys.executable, str(EXPERIMENTS / name / "run.py"), "--smoke"]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=tmp_path, env=dict(os.environ)
+        [*command, "--results", str(folder), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=dict(os.environ),
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_quickstart_over_seeds_writes_a_row_a_seed_and_policy(tmp_path: Path) -> None:
+    run_small("quickstart", tmp_path, "--runs", str(tmp_path / "runs"))
     rows = pd.read_csv(tmp_path / "seeds.csv")
     assert rows.groupby("policy")["seed"].nunique().eq(2).all()
     scores = rows.set_index(["policy", "seed"])["score"]
@@ -28,15 +37,7 @@ def test_the_quickstart_over_seeds_writes_a_row_a_seed_and_policy(tmp_path: Path
 
 
 def test_coverage_of_offline_intervals_is_near_95_percent_or_refused(tmp_path: Path) -> None:
-    command = [sys.executable, str(EXPERIMENTS / "offline_evaluation" / "run.py"), "--smoke"]
-    done = subprocess.run(
-        [*command, "--results", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=dict(os.environ),
-    )
-    assert done.returncode == 0, done.stderr
+    run_small("offline_evaluation", tmp_path)
     rows = pd.read_csv(tmp_path / "coverage.csv")
     assert rows["n_logs"].eq(20).all()
     poor = rows[rows["setting"] == "bandit of poor overlap"]
@@ -51,15 +52,7 @@ def test_coverage_of_offline_intervals_is_near_95_percent_or_refused(tmp_path: P
 
 
 def test_each_head_of_topic_boredom_is_judged_before_and_after_it_learned(tmp_path: Path) -> None:
-    command = [sys.executable, str(EXPERIMENTS / "topic_boredom" / "run.py"), "--smoke"]
-    done = subprocess.run(
-        [*command, "--seeds", "1", "--results", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=dict(os.environ),
-    )
-    assert done.returncode == 0, done.stderr
+    run_small("topic_boredom", tmp_path, "--seeds", "1")
     returns = pd.read_csv(tmp_path / "returns.csv")
     assert len(returns) == 4 * 2 * 2 * 2  # heads, sizes, moments, drawn and best slates
     assert set(returns["interactions"]) == {0, 4_096}
@@ -71,15 +64,7 @@ def test_each_head_of_topic_boredom_is_judged_before_and_after_it_learned(tmp_pa
 
 
 def test_the_recovery_of_dynamics_writes_a_row_for_each_log_and_parameter(tmp_path: Path) -> None:
-    command = [sys.executable, str(EXPERIMENTS / "user_fitting" / "run.py"), "--smoke"]
-    done = subprocess.run(
-        [*command, "--results", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=dict(os.environ),
-    )
-    assert done.returncode == 0, done.stderr
+    run_small("user_fitting", tmp_path)
     rows = pd.read_csv(tmp_path / "recovery.csv")
     assert rows.groupby("parameter")["repetition"].nunique().eq(2).all()
     assert len(rows) == 14
@@ -91,15 +76,7 @@ def test_the_recovery_of_dynamics_writes_a_row_for_each_log_and_parameter(tmp_pa
 
 
 def test_the_ranking_of_policies_writes_a_row_for_each_split_and_policy(tmp_path: Path) -> None:
-    command = [sys.executable, str(EXPERIMENTS / "policy_ranking" / "run.py"), "--smoke"]
-    done = subprocess.run(
-        [*command, "--results", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=dict(os.environ),
-    )
-    assert done.returncode == 0, done.stderr
+    run_small("policy_ranking", tmp_path)
     taus = pd.read_csv(tmp_path / "taus.csv")
     assert len(taus) == 2 * 4 * 2  # splits, values and worlds, all policies and the close ones
     assert (taus["low"] <= taus["tau"]).all() and (taus["tau"] <= taus["high"]).all()
@@ -111,15 +88,7 @@ def test_the_ranking_of_policies_writes_a_row_for_each_split_and_policy(tmp_path
 
 
 def test_a_second_world_tells_what_is_left_of_each_gain(tmp_path: Path) -> None:
-    command = [sys.executable, str(EXPERIMENTS / "second_world" / "run.py"), "--smoke"]
-    done = subprocess.run(
-        [*command, "--results", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=dict(os.environ),
-    )
-    assert done.returncode == 0, done.stderr
+    run_small("second_world", tmp_path)
     returns = pd.read_csv(tmp_path / "returns.csv")
     assert len(returns) == 2 * 2 * 7  # seeds, worlds, policies
     found = returns.groupby(["policy", "world"])["return"].mean()
